@@ -1,0 +1,2 @@
+//! Ambit.
+fn main() {}
