@@ -1,1 +1,17 @@
-//! What is permitted.
+//! What is permitted: the scope language, the compiled policy, and the decision.
+//!
+//! Nothing here knows a clock, a file, a socket or a protocol. `scope` reads a document, `policy` is what it means over
+//! a catalog, `decide` answers for one action and `could` for a whole resource.
+
+pub mod action;
+pub mod catalog;
+pub mod decimal;
+pub mod decision;
+pub mod effect;
+pub mod permit;
+pub mod reading;
+pub mod scope;
+pub mod task;
+pub mod time;
+pub mod truth;
+pub mod value;

@@ -1,2 +1,5 @@
-//! Ambit.
-fn main() {}
+//! The `ambit` command.
+
+fn main() -> std::process::ExitCode {
+    ambit::cli::main()
+}

@@ -1,0 +1,1 @@
+//! Tree and catalog to policy. Never fails: it reports.

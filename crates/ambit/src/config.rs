@@ -1,0 +1,1 @@
+//! ambit.toml: where things are. It grants nothing.

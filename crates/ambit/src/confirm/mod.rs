@@ -1,0 +1,1 @@
+//! Holds and the people who decide them.

@@ -1,0 +1,1 @@
+//! `ambit serve`: one process owns state, journal, upstreams and credentials.

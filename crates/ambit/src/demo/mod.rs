@@ -1,0 +1,1 @@
+//! The incident that Ambit exists for, played against a sample company.

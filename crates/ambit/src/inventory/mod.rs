@@ -1,0 +1,1 @@
+//! Looking at what systems offer, and saying what changed.

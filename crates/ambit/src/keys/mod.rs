@@ -1,0 +1,1 @@
+//! Keys of people, of the installation, and tokens of agents.

@@ -1,0 +1,15 @@
+//! Ambit: the permission boundary for AI agents in live systems. This crate is the only one that touches the world.
+
+pub mod cli;
+pub mod config;
+pub mod confirm;
+pub mod daemon;
+pub mod demo;
+pub mod gate;
+pub mod inventory;
+pub mod journal;
+pub mod keys;
+pub mod lock;
+pub mod store;
+pub mod upstream;
+pub mod world;

@@ -1,0 +1,1 @@
+//! ambit.lock: the catalog as last looked at.

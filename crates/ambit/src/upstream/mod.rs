@@ -1,0 +1,1 @@
+//! Live systems that Ambit calls on an agent's behalf.
