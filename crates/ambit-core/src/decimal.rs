@@ -67,7 +67,8 @@ impl Decimal {
             mantissa /= 10;
             scale -= 1;
         }
-        (u32::from(scale) <= DIGITS && mantissa.unsigned_abs() < 10u128.pow(DIGITS)).then_some(Decimal { mantissa, scale })
+        (u32::from(scale) <= DIGITS && mantissa.unsigned_abs() < 10u128.pow(DIGITS))
+            .then_some(Decimal { mantissa, scale })
     }
 
     /// Exact sum; `None` when it does not fit.
@@ -167,14 +168,18 @@ mod tests {
 
     #[test]
     fn equal_numbers_are_equal_however_written() {
-        for (a, b) in [("1.50", "1.5"), ("2e2", "200"), ("200", "2E+2"), ("0.0", "-0"), ("150e-2", "1.5"), ("10", "1e1")] {
+        for (a, b) in
+            [("1.50", "1.5"), ("2e2", "200"), ("200", "2E+2"), ("0.0", "-0"), ("150e-2", "1.5"), ("10", "1e1")]
+        {
             assert_eq!(d(a), d(b), "{a} {b}");
         }
     }
 
     #[test]
     fn what_is_not_a_number_or_does_not_fit_is_none() {
-        for text in ["", "-", "01", "1.", ".5", "+1", "1e", "1e99999", "NaN", "1 ", "0x1", "1e60", "1e-40", "1,000", "٣"] {
+        for text in
+            ["", "-", "01", "1.", ".5", "+1", "1e", "1e99999", "NaN", "1 ", "0x1", "1e60", "1e-40", "1,000", "٣"]
+        {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
         assert_eq!(Decimal::parse(&"9".repeat(37)), None);

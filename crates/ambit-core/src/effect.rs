@@ -170,7 +170,11 @@ impl FieldSet {
     #[must_use]
     pub fn is_subset(&self, other: &FieldSet) -> bool {
         (!self.unlisted || other.unlisted)
-            && self.words.iter().enumerate().all(|(word, bits)| bits & !other.words.get(word).copied().unwrap_or(0) == 0)
+            && self
+                .words
+                .iter()
+                .enumerate()
+                .all(|(word, bits)| bits & !other.words.get(word).copied().unwrap_or(0) == 0)
     }
 
     /// Whether the two share a field.

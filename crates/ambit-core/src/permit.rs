@@ -35,7 +35,11 @@ impl Permit {
     /// A permit for an action that was allowed, after the decision was recorded. `None` unless the verdict is *allow*.
     #[must_use]
     pub fn allowed(action: Action, decision: &Decision, recorded: Recorded) -> Option<Permit> {
-        (decision.verdict == Verdict::Allow).then(|| Permit { action, bounds: decision.bounds.to_vec(), because: recorded })
+        (decision.verdict == Verdict::Allow).then(|| Permit {
+            action,
+            bounds: decision.bounds.to_vec(),
+            because: recorded,
+        })
     }
 
     /// A permit for an action that people confirmed. `None` unless what they confirmed is exactly this action.

@@ -41,8 +41,11 @@ impl Date {
         };
         let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
         let (month, day) = (u8::try_from(month).ok()?, u8::try_from(day).ok()?);
-        (year >= 1 && (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day))
-            .then_some(Date { year, month, day })
+        (year >= 1 && (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day)).then_some(Date {
+            year,
+            month,
+            day,
+        })
     }
 
     /// The last millisecond of the day: dates in a scope are inclusive.
@@ -118,7 +121,17 @@ mod tests {
     #[test]
     fn only_real_days_are_read() {
         assert_eq!(Date::parse("2024-02-29").unwrap().to_string(), "2024-02-29");
-        for text in ["2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "26-01-01", "0000-01-01", "2026-01-32", "2026/01/01", "+026-01-01"] {
+        for text in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-1-01",
+            "26-01-01",
+            "0000-01-01",
+            "2026-01-32",
+            "2026/01/01",
+            "+026-01-01",
+        ] {
             assert_eq!(Date::parse(text), None, "{text}");
         }
     }

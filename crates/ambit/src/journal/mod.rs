@@ -83,7 +83,16 @@ impl Entry {
     /// An entry with nothing but its kind.
     #[must_use]
     pub fn new(kind: Kind) -> Entry {
-        Entry { kind, agent: None, person: None, session: None, action: None, hold: None, details: serde_json::Value::Null, payload: None }
+        Entry {
+            kind,
+            agent: None,
+            person: None,
+            session: None,
+            action: None,
+            hold: None,
+            details: serde_json::Value::Null,
+            payload: None,
+        }
     }
 }
 
@@ -110,7 +119,12 @@ impl Journal {
     ///
     /// # Errors
     /// `StoreError::Conflict` when a put lost a race (nothing has happened then), or when the disk failed.
-    pub async fn write(&self, entries: Vec<Entry>, puts: Vec<Put>, durability: Durability) -> Result<Vec<Recorded>, JournalError> {
+    pub async fn write(
+        &self,
+        entries: Vec<Entry>,
+        puts: Vec<Put>,
+        durability: Durability,
+    ) -> Result<Vec<Recorded>, JournalError> {
         let _ = (entries, puts, durability, &self.store, &self.world);
         Err(JournalError::Failed("not built".into()))
     }
