@@ -313,7 +313,8 @@ pub enum Tasks {
 }
 
 /// `by …`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Who {
     /// A role or a person, by name; which of the two, `ambit.toml` says.
     Named(String),
