@@ -5,16 +5,19 @@
 
 pub mod action;
 pub mod catalog;
+pub mod check;
+pub mod could;
+pub mod decide;
 pub mod decimal;
 pub mod decision;
 pub mod effect;
-pub mod hold;
 pub mod permit;
+pub mod place;
+pub mod policy;
 pub mod reading;
-pub mod record;
-pub mod release;
 pub mod scope;
 pub mod task;
+pub mod test_tree;
 pub mod time;
 pub mod truth;
 pub mod value;

@@ -1,0 +1,396 @@
+//! The decision. Pure and total: no clock, no I/O, and nothing in it can fail.
+//!
+//! Each effect takes the strictest of the lines that reach it, *cannot* over *confirm* over *can*, whatever their order;
+//! an effect that no line reaches is outside. The action takes the strictest of its effects. The same in thirty slow
+//! lines stands in `tests/it/reference.rs`, and this is tested against it.
+
+use smallvec::SmallVec;
+
+use crate::decimal::Decimal;
+use crate::decision::{Bound, Charge, Confirmer, Decision, Ground, LimitId, LimitInfo, Verdict, WITHIN_SECONDS, Why};
+use crate::effect::{Effect, FieldSet, Standing, Verb};
+use crate::policy::{Entry, Mask, Policy, PolicyLine};
+use crate::reading::{Reach, Reading};
+use crate::scope::{Counted, Line, Outside, Section, Tasks, Window};
+use crate::task::Task;
+use crate::test_tree::sum;
+use crate::time::Timestamp;
+use crate::truth::Truth;
+use crate::value::Value;
+
+/// What is handed in from the world: core has no clock and no counters.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// What time it is; `None`: not known.
+    pub now: Option<Timestamp>,
+    /// The task that the session is bound to.
+    pub task: Option<&'a Task>,
+    /// What has been used up.
+    pub usage: &'a dyn Usage,
+}
+
+/// What has been used of each limit within its window.
+pub trait Usage {
+    /// The amount used, now; `None`: not known.
+    fn used(&self, limit: LimitId) -> Option<Decimal>;
+}
+
+/// Nothing was used yet.
+pub struct Unused;
+
+impl Usage for Unused {
+    fn used(&self, _: LimitId) -> Option<Decimal> {
+        Some(Decimal::ZERO)
+    }
+}
+
+/// Decides over one reading.
+#[must_use]
+pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision {
+    let mut said = Said::default();
+    for (at, effect) in reading.effects.iter().enumerate() {
+        let case = Case {
+            policy,
+            facts,
+            effect,
+            subject: effect.subject.and_then(|s| reading.values.get(s)),
+            at: u16::try_from(at).unwrap_or(u16::MAX),
+        };
+        case.decide(&mut said);
+    }
+    for (at, unread) in reading.unread.iter().enumerate() {
+        let near = cannot_within(policy, unread.reach, facts);
+        let (verdict, why) = if near { (Verdict::Refuse, Why::UnreadNearCannot) } else { (Verdict::Hold, Why::Unread) };
+        said.ground(Ground { verdict, line: None, effect: None, unread: u16::try_from(at).ok(), why });
+        if !near {
+            said.ask(None);
+        }
+    }
+    if reading.effects.is_empty() && reading.unread.is_empty() {
+        // A reading that found nothing is not a harmless action, it is a failure to read.
+        said.ground(Ground { verdict: Verdict::Hold, line: None, effect: None, unread: None, why: Why::Unread });
+        said.ask(None);
+    }
+    said.decision(policy)
+}
+
+/// What has been said so far about one action.
+#[derive(Default)]
+struct Said {
+    grounds: SmallVec<[Ground; 2]>,
+    bounds: SmallVec<[Bound; 1]>,
+    charges: SmallVec<[Charge; 2]>,
+    confirmers: Vec<Confirmer>,
+}
+
+impl Said {
+    fn ground(&mut self, ground: Ground) {
+        self.grounds.push(ground);
+    }
+
+    /// Somebody must confirm: a line's people, or those who confirm when no line is concerned.
+    fn ask(&mut self, line: Option<(crate::decision::LineId, &Line)>) {
+        let confirmer = Confirmer {
+            line: line.map(|(id, _)| id),
+            who: line.and_then(|(_, line)| line.by.clone()),
+            within_seconds: line.and_then(|(_, line)| line.within).map_or(WITHIN_SECONDS, |within| within.seconds()),
+        };
+        if !self.confirmers.contains(&confirmer) {
+            self.confirmers.push(confirmer);
+        }
+    }
+
+    fn decision(self, policy: &Policy) -> Decision {
+        let verdict = self.grounds.iter().map(|g| g.verdict).max().unwrap_or(Verdict::Hold);
+        let Said { grounds, bounds, mut charges, confirmers } = self;
+        match verdict {
+            Verdict::Refuse => {
+                return Decision {
+                    verdict,
+                    grounds,
+                    bounds: SmallVec::new(),
+                    charges: SmallVec::new(),
+                    confirmers: Vec::new(),
+                };
+            }
+            // Confirmed actions do not use up the budgets of *can* lines that they touch as well.
+            Verdict::Hold => charges
+                .retain(|c| policy.limits.get(c.limit.0 as usize).is_none_or(|l| l.section == Section::MustConfirm)),
+            Verdict::Allow => {}
+        }
+        Decision { verdict, grounds, bounds, charges, confirmers }
+    }
+}
+
+/// One effect, with all that its lines may look at.
+struct Case<'a> {
+    policy: &'a Policy,
+    facts: &'a Facts<'a>,
+    effect: &'a Effect,
+    subject: Option<&'a Value>,
+    at: u16,
+}
+
+impl<'a> Case<'a> {
+    fn decide(&self, said: &mut Said) {
+        if self.policy.catalog().resource(self.effect.resource).is_none() {
+            said.ground(self.ground(Verdict::Refuse, None, Why::UnknownResource));
+            return;
+        }
+        let mut stricter = false;
+        for (entry, line) in self.lines() {
+            if entry.section.is_can() || !self.touches(entry) || !is_in_force(&line.line, self.facts).fires() {
+                continue;
+            }
+            let truth = line.tests.as_ref().map_or(Truth::Yes, |tests| tests.fires(self.subject, self.facts.task));
+            if !truth.fires() {
+                continue;
+            }
+            stricter = true;
+            let why = if truth == Truth::Yes { Why::Matches } else { Why::FiresInDoubt };
+            if entry.section == Section::CannotTouch {
+                said.ground(self.ground(Verdict::Refuse, Some(entry), why));
+                continue;
+            }
+            match self.room(line) {
+                Ok(used) => {
+                    said.ground(self.ground(Verdict::Hold, Some(entry), why));
+                    said.charges.extend(used.charges);
+                    said.bounds.extend(used.bounds);
+                    said.ask(Some((entry.line, &line.line)));
+                }
+                Err(why) => said.ground(self.ground(Verdict::Refuse, Some(entry), why)),
+            }
+        }
+        if !stricter && self.effect.standing == Standing::Own && !self.granted(said) {
+            self.outside(said);
+        }
+    }
+
+    /// Whether *can* lines cover the effect; if so they say so and are charged.
+    fn granted(&self, said: &mut Said) -> bool {
+        // What is called is covered by one line, whose tests were asked of this very call. Columns are covered by several together.
+        let together = !self.is_called();
+        let mut covered = FieldSet::new();
+        let mut passed: SmallVec<[(&Entry, Used); 2]> = SmallVec::new();
+        for (entry, line) in self.lines() {
+            if !entry.section.is_can()
+                || !entry.verbs.has(self.effect.verb)
+                || !is_in_force(&line.line, self.facts).grants()
+            {
+                continue;
+            }
+            let mask = entry.mask.fields();
+            let adds = if together {
+                self.effect.fields.is_empty()
+                    || mask.intersects(&self.effect.fields) && !self.effect.fields.has_unlisted()
+            } else {
+                self.effect.fields.is_subset(mask)
+            };
+            if !adds || (together && !passed.is_empty() && adds_nothing(&self.effect.fields, mask, &covered)) {
+                continue;
+            }
+            if !line.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)).grants() {
+                continue;
+            }
+            let Ok(used) = self.room(line) else { continue };
+            passed.push((entry, used));
+            covered.extend_with(mask);
+            if self.effect.fields.is_subset(&covered) {
+                for (entry, used) in passed {
+                    said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
+                    said.charges.extend(used.charges);
+                    said.bounds.extend(used.bounds);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// No line covers it: held or refused as the document says, with the lines that came near.
+    fn outside(&self, said: &mut Said) {
+        let mut verdict = match self.policy.document().front.outside {
+            Outside::Confirm => Verdict::Hold,
+            Outside::Refuse => Verdict::Refuse,
+        };
+        let mut near: SmallVec<[Ground; 2]> = SmallVec::new();
+        let mut asked = false;
+        for (entry, line) in self.lines() {
+            if !entry.section.is_can() || !entry.verbs.has(self.effect.verb) {
+                continue;
+            }
+            let (why, beyond) = self.near_miss(entry, line);
+            if line.line.otherwise_human && beyond {
+                verdict = Verdict::Hold;
+                asked = true;
+                said.ask(Some((entry.line, &line.line)));
+            }
+            near.push(self.ground(Verdict::Allow, Some(entry), why));
+        }
+        if verdict == Verdict::Hold && !asked {
+            said.ask(None);
+        }
+        for mut ground in near {
+            ground.verdict = verdict;
+            said.ground(ground);
+        }
+        said.ground(self.ground(verdict, None, Why::Outside));
+    }
+
+    /// Why a *can* line that speaks of this resource and verb does not cover the effect; and whether that is beyond its
+    /// tests or limits, which `otherwise a human` turns into a hold.
+    fn near_miss(&self, entry: &Entry, line: &PolicyLine) -> (Why, bool) {
+        if !is_in_force(&line.line, self.facts).grants() {
+            return (Why::Ended, false);
+        }
+        if !self.effect.fields.is_subset(entry.mask.fields()) {
+            return (Why::FieldNotCovered, false);
+        }
+        match line.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)) {
+            Truth::No => (Why::TestFails, true),
+            Truth::Unknown => (Why::TestUnknown, true),
+            Truth::Yes => self.room(line).map_or_else(|why| (why, true), |_| (Why::FieldNotCovered, false)),
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&'a Entry, &'a PolicyLine)> {
+        let policy = self.policy;
+        policy.index.of(self.effect.resource).iter().filter_map(move |entry| Some((entry, policy.line(entry.line)?)))
+    }
+
+    fn is_called(&self) -> bool {
+        use crate::catalog::ResourceKind;
+        self.policy.catalog().resource(self.effect.resource).is_none_or(|r| r.kind != ResourceKind::Relation)
+    }
+
+    /// Whether a *confirm* or *cannot* entry is about what this effect does.
+    fn touches(&self, entry: &Entry) -> bool {
+        if !entry.verbs.has(self.effect.verb) {
+            return false;
+        }
+        match &entry.mask {
+            Mask::Whole(_) => true,
+            // Deleting a row deletes its fields, and defining a relation may define any of them.
+            Mask::Fields(_) if matches!(self.effect.verb, Verb::Delete | Verb::Define) => true,
+            // A declared effect that names no fields may touch any.
+            Mask::Fields(_) if self.effect.standing == Standing::Declared && self.effect.fields.has_unlisted() => true,
+            Mask::Fields(fields) => fields.intersects(&self.effect.fields),
+        }
+    }
+
+    /// Whether the line's limits have room for this effect, and what it takes of them.
+    fn room(&self, line: &PolicyLine) -> Result<Used, Why> {
+        let mut used = Used::default();
+        let row_bound = line
+            .limits
+            .iter()
+            .filter(|(_, l)| l.window == Window::AtOnce && l.sum_of.is_none())
+            .filter_map(|(_, l)| l.most.to_u64())
+            .min();
+        for ((id, info), limit) in line.limits.iter().zip(&line.line.limits) {
+            let amount = match &limit.of {
+                Counted::Times => Some(Decimal::from(1)),
+                Counted::Sum(path) => self.subject.and_then(|subject| sum(subject, path)),
+                Counted::Rows => match (self.effect.extent.rows, row_bound) {
+                    (Some(rows), _) | (None, Some(rows)) => Some(Decimal::from(rows)),
+                    (None, None) => None,
+                },
+            };
+            let amount = amount.ok_or(Why::LimitUnknown)?;
+            let before = if info.window == Window::AtOnce {
+                Decimal::ZERO
+            } else {
+                self.facts.usage.used(*id).ok_or(Why::LimitUnknown)?
+            };
+            let total = before.checked_add(amount).ok_or(Why::LimitUnknown)?;
+            if total > info.most {
+                return Err(Why::OverLimit);
+            }
+            if info.window == Window::AtOnce {
+                if let (Counted::Rows, Some(rows)) = (&limit.of, info.most.to_u64()) {
+                    used.bounds.push(Bound::RowsAtMost { effect: self.at, rows });
+                }
+            } else {
+                used.charges.push(Charge { limit: *id, amount });
+            }
+        }
+        Ok(used)
+    }
+
+    fn ground(&self, verdict: Verdict, entry: Option<&Entry>, why: Why) -> Ground {
+        Ground { verdict, line: entry.map(|e| e.line), effect: Some(self.at), unread: None, why }
+    }
+}
+
+/// What one effect takes of a line's limits.
+#[derive(Default)]
+struct Used {
+    charges: SmallVec<[Charge; 1]>,
+    bounds: SmallVec<[Bound; 1]>,
+}
+
+fn adds_nothing(wanted: &FieldSet, mask: &FieldSet, covered: &FieldSet) -> bool {
+    wanted.iter().all(|field| covered.has(field) || !mask.has(field))
+}
+
+/// Whether the line is in force now and in this task. A *can* needs yes; what is stricter fires unless it is no.
+pub(crate) fn is_in_force(line: &Line, facts: &Facts<'_>) -> Truth {
+    let until = match (line.until, facts.now) {
+        (None, _) => Truth::Yes,
+        (Some(_), None) => Truth::Unknown,
+        (Some(date), Some(now)) => Truth::from(now <= date.end()),
+    };
+    let task = match (&line.tasks, facts.task) {
+        (None, _) => Truth::Yes,
+        (Some(Tasks::Only(names)), task) => Truth::from(task.is_some_and(|t| names.contains(&t.name))),
+        (Some(Tasks::AnyBut(names)), Some(task)) => Truth::from(!names.contains(&task.name)),
+        // "Any task but" needs a task to grant; without one, what is stricter applies.
+        (Some(Tasks::AnyBut(_)), None) => Truth::from(!line.section.is_can()),
+    };
+    until.and(task)
+}
+
+fn cannot_within(policy: &Policy, reach: Reach, facts: &Facts<'_>) -> bool {
+    let in_force = |entry: &Entry| {
+        entry.section == Section::CannotTouch
+            && policy.line(entry.line).is_some_and(|line| is_in_force(&line.line, facts).fires())
+    };
+    match reach {
+        Reach::Field(resource, field) => policy.index.of(resource).iter().any(|entry| {
+            in_force(entry)
+                && match &entry.mask {
+                    Mask::Whole(_) => true,
+                    Mask::Fields(fields) => fields.has(field),
+                }
+        }),
+        Reach::Resource(resource) => policy.index.of(resource).iter().any(in_force),
+        Reach::System(system) => {
+            policy.index.systems_with_cannot.contains(&system)
+                && policy
+                    .catalog()
+                    .resources_of(system)
+                    .any(|(resource, _)| policy.index.of(resource).iter().any(in_force))
+        }
+        Reach::Anything => policy
+            .lines()
+            .iter()
+            .any(|line| line.line.section == Section::CannotTouch && is_in_force(&line.line, facts).fires()),
+    }
+}
+
+impl Mask {
+    pub(crate) fn fields(&self) -> &FieldSet {
+        match self {
+            Mask::Whole(fields) | Mask::Fields(fields) => fields,
+        }
+    }
+}
+
+impl PolicyLine {
+    /// The limits of this line, by number.
+    #[must_use]
+    pub fn limits(&self) -> &[(LimitId, LimitInfo)] {
+        &self.limits
+    }
+}

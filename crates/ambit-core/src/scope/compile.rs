@@ -1,1 +1,0 @@
-//! Tree and catalog to policy. Never fails: it reports.

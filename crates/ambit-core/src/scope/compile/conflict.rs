@@ -1,0 +1,267 @@
+//! Lines that can never do anything beside the others: a *can* wholly under something stricter, a *confirm* wholly inside
+//! a *cannot*, a line that stands twice, tests that exclude each other.
+
+use std::cmp::Ordering;
+
+use crate::catalog::ResourceId;
+use crate::decimal::Decimal;
+use crate::effect::VerbSet;
+use crate::policy::{Mask, PolicyLine, Setting};
+use crate::scope::diagnostics::{Diagnostic, Severity};
+use crate::scope::print::{print_line, print_path};
+use crate::scope::{Ask, Line, Literal, Section, Set, Test};
+
+/// Reports them.
+pub(super) fn find(lines: &[PolicyLine], setting: &Setting, found: &mut Vec<Diagnostic>) {
+    for (at, line) in lines.iter().enumerate() {
+        let broken = found.iter().any(|d| d.severity == Severity::Error && d.at.line == line.line.at.line);
+        if broken {
+            continue;
+        }
+        if line.reach.is_empty() {
+            found.push(Diagnostic::error("line-reaches-nothing", line.line.at.clone(), format!("`{}` matches nothing", line.line.text), "nothing that it names has the verb, field or argument that it asks for: name the resource itself to see why"));
+            continue;
+        }
+        if let Some(first) = lines.iter().take(at).find(|other| same(&other.line, &line.line)) {
+            found.push(Diagnostic::error(
+                "duplicate-line",
+                line.line.at.clone(),
+                format!("`{}` stands on line {} already", line.line.text, first.line.at.line),
+                "take one of the two out; limits add up only where two lines are meant",
+            ));
+            continue;
+        }
+        if let Some((one, other)) = exclusive(&line.line.tests) {
+            let (one, other) = (print_path(&one.path), print_path(&other.path));
+            let which = if one == other { format!("on `{one}`") } else { format!("on `{one}` and `{other}`") };
+            found.push(Diagnostic::error(
+                "tests-exclude-each-other",
+                line.line.at.clone(),
+                format!("the tests {which} can never hold together"),
+                "tests joined by `and` must all hold: write two lines, or join alternatives on one path with `or`",
+            ));
+            continue;
+        }
+        absent(line, setting, found);
+        shadowed(line, lines, found);
+    }
+}
+
+fn same(a: &Line, b: &Line) -> bool {
+    let bare =
+        |line: &Line| Line { because: None, text: String::new(), at: crate::scope::Span::default(), ..line.clone() };
+    a.section == b.section && bare(a) == bare(b)
+}
+
+/// A *can* or *confirm* every part of which is under something stricter that always fires with it.
+fn shadowed(line: &PolicyLine, lines: &[PolicyLine], found: &mut Vec<Diagnostic>) {
+    let mut by: Option<&PolicyLine> = None;
+    let covered = line.reach.iter().all(|part| {
+        let over = lines.iter().find(|other| {
+            stricter(other.line.section, line.line.section)
+                && always_with(&other.line, &line.line)
+                && covers(other, part)
+        });
+        by = over.or(by);
+        over.is_some()
+    });
+    let Some(by) = by.filter(|_| covered) else { return };
+    let (name, what) = if line.line.section.is_can() {
+        ("can-never-applies", "this grant")
+    } else {
+        ("confirm-never-applies", "this confirmation")
+    };
+    let help = format!(
+        "line {} (`{}`) always wins: take this line out, or narrow that one",
+        by.line.at.line,
+        print_line(&by.line)
+    );
+    found.push(Diagnostic::error(
+        name,
+        line.line.at.clone(),
+        format!(
+            "{what} can never apply: {} it wholly",
+            if by.line.section == Section::CannotTouch { "a *cannot* covers" } else { "a *confirm* covers" }
+        ),
+        help,
+    ));
+}
+
+fn stricter(one: Section, than: Section) -> bool {
+    match one {
+        Section::CannotTouch => than != Section::CannotTouch,
+        Section::MustConfirm => than.is_can(),
+        Section::CanRead | Section::CanWrite => false,
+    }
+}
+
+fn covers(other: &PolicyLine, (resource, verbs, mask): &(ResourceId, VerbSet, Mask)) -> bool {
+    other.reach.iter().any(|(r, v, m)| {
+        r == resource
+            && v.intersection(*verbs) == *verbs
+            && match (m, mask) {
+                (Mask::Whole(_), _) => true,
+                // Column by column: every column granted must be one that is taken away.
+                (Mask::Fields(theirs), Mask::Fields(mine)) => {
+                    mine.is_subset(theirs)
+                        && !other.line.targets.iter().any(|t| matches!(t, crate::scope::Target::Anything))
+                }
+                (Mask::Fields(_), Mask::Whole(_)) => false,
+            }
+    })
+}
+
+/// Whether `one` fires whenever `other` does: no time limit of its own, a task list at least as wide, and tests that follow from the other's.
+fn always_with(one: &Line, other: &Line) -> bool {
+    one.until.is_none()
+        && (one.tasks.is_none() || one.tasks == other.tasks)
+        && one.tests.iter().all(|test| other.tests.iter().any(|given| implies(given, test)))
+}
+
+/// Whether the first test, where it holds, makes the second hold.
+fn implies(given: &Test, test: &Test) -> bool {
+    if given.path != test.path {
+        return false;
+    }
+    if given.any == test.any {
+        return true;
+    }
+    match (Range::of(given), Range::of(test)) {
+        (Some(given), Some(test)) => given.within(&test),
+        _ => {
+            // Each alternative given must be one that is asked for.
+            given.any.iter().all(|g| test.any.contains(g))
+        }
+    }
+}
+
+/// Two tests of one line that can never hold together.
+fn exclusive(tests: &[Test]) -> Option<(&Test, &Test)> {
+    for (at, one) in tests.iter().enumerate() {
+        if Range::of(one).is_some_and(|r| r.is_empty()) {
+            return Some((one, one));
+        }
+        for other in tests.iter().skip(at + 1).filter(|t| t.path == one.path) {
+            let apart = match (Range::of(one), Range::of(other)) {
+                (Some(a), Some(b)) => a.and(&b).is_empty(),
+                _ => {
+                    values(one).zip(values(other)).is_some_and(|(a, b)| !a.iter().any(|v| b.contains(v)))
+                        || opposite(one, other)
+                }
+            };
+            if apart {
+                return Some((one, other));
+            }
+        }
+    }
+    None
+}
+
+fn opposite(one: &Test, other: &Test) -> bool {
+    matches!((one.any.as_slice(), other.any.as_slice()), ([a], [b]) if (a.ask == b.ask && a.negated != b.negated) || matches!((&a.ask, &b.ask), (Ask::True, Ask::False) | (Ask::False, Ask::True)) && !a.negated && !b.negated)
+}
+
+/// The literals that a test allows, where it is a plain list of them.
+fn values(test: &Test) -> Option<Vec<&Literal>> {
+    let mut all = Vec::new();
+    for predicate in &test.any {
+        match (&predicate.ask, predicate.negated) {
+            (Ask::Is(literal), false) => all.push(literal),
+            (Ask::In(Set::Values(literals)), false) => all.extend(literals),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+/// The numbers a test allows, where it is one comparison.
+struct Range {
+    low: Option<(Decimal, bool)>,
+    high: Option<(Decimal, bool)>,
+}
+
+impl Range {
+    fn of(test: &Test) -> Option<Range> {
+        let [predicate] = test.any.as_slice() else { return None };
+        let number = |l: &Literal| if let Literal::Number(n) = l { Some(*n) } else { None };
+        let (low, high) = match &predicate.ask {
+            Ask::Is(l) => (Some((number(l)?, true)), Some((number(l)?, true))),
+            Ask::AtLeast(l) => (Some((number(l)?, true)), None),
+            Ask::Above(l) => (Some((number(l)?, false)), None),
+            Ask::AtMost(l) => (None, Some((number(l)?, true))),
+            Ask::Below(l) => (None, Some((number(l)?, false))),
+            _ => return None,
+        };
+        match (predicate.negated, &predicate.ask) {
+            (false, _) => Some(Range { low, high }),
+            (true, Ask::Is(_)) => None,
+            // The complement of a half-line is the other half-line.
+            (true, _) => {
+                Some(Range { low: high.map(|(n, closed)| (n, !closed)), high: low.map(|(n, closed)| (n, !closed)) })
+            }
+        }
+    }
+
+    fn and(&self, other: &Range) -> Range {
+        let tighter = |a: Option<(Decimal, bool)>, b: Option<(Decimal, bool)>, wanted: Ordering| match (a, b) {
+            (Some(x), Some(y)) => Some(match x.0.cmp(&y.0) {
+                Ordering::Equal => (x.0, x.1 && y.1),
+                order if order == wanted => x,
+                _ => y,
+            }),
+            (x, y) => x.or(y),
+        };
+        Range {
+            low: tighter(self.low, other.low, Ordering::Greater),
+            high: tighter(self.high, other.high, Ordering::Less),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match (self.low, self.high) {
+            (Some((low, a)), Some((high, b))) => low > high || (low == high && !(a && b)),
+            _ => false,
+        }
+    }
+
+    fn within(&self, other: &Range) -> bool {
+        let both = self.and(other);
+        both.low == self.low && both.high == self.high
+    }
+}
+
+/// A stricter line that asks for an argument which may be left out fires when it is: worth knowing.
+fn absent(line: &PolicyLine, setting: &Setting, found: &mut Vec<Diagnostic>) {
+    if line.line.section.is_can() {
+        return;
+    }
+    for test in &line.line.tests {
+        if test.any.iter().any(|p| p.ask == Ask::Given) {
+            continue;
+        }
+        let Some(first) = test.path.steps.first() else { continue };
+        let optional = line.reach.iter().filter_map(|(id, ..)| setting.catalog.resource(*id)).find(|resource| {
+            resource.kind.is_called()
+                && resource.fields.iter().any(|f| {
+                    f.name == first.name
+                        && !f.required
+                        && f.shape.default.as_ref().is_none_or(|d| *d == crate::value::Value::Null)
+                })
+        });
+        if let Some(resource) = optional {
+            found.push(Diagnostic::note(
+                "fires-when-absent",
+                line.line.at.clone(),
+                format!(
+                    "`{}` may be left out of a call of `{}`; this line fires then",
+                    print_path(&test.path),
+                    resource.name
+                ),
+                format!(
+                    "that is the strict reading; to stop only calls that give it, add `and {} is given`",
+                    first.name
+                ),
+            ));
+        }
+    }
+}
