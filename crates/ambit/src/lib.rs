@@ -5,6 +5,7 @@ pub mod config;
 pub mod confirm;
 pub mod daemon;
 pub mod demo;
+pub mod escape;
 pub mod gate;
 pub mod inventory;
 pub mod journal;

@@ -1,0 +1,474 @@
+//! One server as a child process: its life, its lines, and which answer belongs to which call.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::value::RawValue;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{Event, LaunchSpec, Limits, Listing, UpstreamError, Watch, guard};
+use crate::escape::escape;
+use crate::gate::rpc::{self, LineError, Lines, Message, code};
+
+/// A running server. Its process, with all that it started, ends when this is dropped.
+pub(super) struct Process {
+    shared: Arc<Shared>,
+    limits: Limits,
+}
+
+/// What a server made of a request, as the bytes it wrote.
+pub(super) enum Outcome {
+    /// Its `result`.
+    Result(Vec<u8>),
+    /// Its `error`.
+    Error(Vec<u8>),
+}
+
+/// No answer. The text is escaped.
+pub(super) enum Failed {
+    /// It is certain that not one byte of the request was written.
+    NotSent(String),
+    /// Some of it was written, or all.
+    Unknown(String),
+}
+
+struct Shared {
+    // `None` once it is closed.
+    stdin: tokio::sync::Mutex<Option<ChildStdin>>,
+    calls: Mutex<Calls>,
+    next: AtomicU64,
+    said: Mutex<VecDeque<String>>,
+    asides: mpsc::Sender<Vec<u8>>,
+    life: watch::Sender<Life>,
+    watch: Watch,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    Running,
+    Stopping,
+    Gone,
+}
+
+#[derive(Default)]
+struct Calls {
+    waiting: BTreeMap<u64, oneshot::Sender<Result<Outcome, String>>>,
+    // Why there will be no answers any more.
+    dead: Option<String>,
+}
+
+// Lines of standard error kept, and characters of each.
+const SAID_LINES: usize = 20;
+const SAID_CHARS: usize = 400;
+// Unusable lines told about, and how many in a row end the process.
+const NONSENSE_TOLD: u32 = 8;
+const NONSENSE_MOST: u32 = 1_000;
+// Requests of the server that are told about.
+const ASKED_TOLD: u32 = 32;
+// Between the end of a process and the end of what it had written.
+const DRAIN: Duration = Duration::from_millis(200);
+// Between closing its input, asking it to end, and ending it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+// What a program needs to run at all, and nothing that holds a credential.
+const INHERITED: [&str; 12] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT"];
+
+impl Process {
+    /// Starts the program, in a process group of its own. Must be called within a Tokio runtime.
+    pub(super) fn start(spec: &LaunchSpec, limits: Limits, watch: Watch) -> Result<Process, UpstreamError> {
+        use std::os::unix::process::CommandExt as _;
+        let failed = |why: String| UpstreamError::Start { command: escape(&spec.command), why };
+        let mut command = guard::command(&spec.command);
+        command.args(&spec.args).env_clear().process_group(0);
+        for name in INHERITED {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(spec.env.iter().map(|(name, value)| (name, value.reveal())));
+        if let Some(cwd) = &spec.cwd {
+            command.current_dir(cwd);
+        }
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(failed("its standard streams are missing".into()));
+        };
+        let (asides, queue) = mpsc::channel(64);
+        let shared = Arc::new(Shared {
+            stdin: tokio::sync::Mutex::new(Some(stdin)),
+            calls: Mutex::default(),
+            next: AtomicU64::new(1),
+            said: Mutex::default(),
+            asides,
+            life: watch::Sender::new(Life::Running),
+            watch,
+        });
+        let heard = tokio::spawn(listen(stderr, Arc::clone(&shared)));
+        tokio::spawn(write_asides(queue, Arc::clone(&shared)));
+        tokio::spawn(live(child, group, Lines::new(stdout, limits.line), heard, Arc::clone(&shared)));
+        Ok(Process { shared, limits })
+    }
+
+    /// Why the server takes no calls any more.
+    pub(super) fn dead(&self) -> Option<String> {
+        self.shared.calls().dead.clone()
+    }
+
+    /// Asks, and waits for the answer as long as a call may take.
+    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
+        self.request_within(method, params, self.limits.call).await
+    }
+
+    /// Asks, and waits for the answer so long.
+    pub(super) async fn request_within(&self, method: &str, params: Option<&[u8]>, most: Duration) -> Result<Outcome, Failed> {
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
+        rpc::request(&mut line, id, method, params);
+        let (tell, told) = oneshot::channel();
+        {
+            let mut calls = self.shared.calls();
+            if let Some(why) = &calls.dead {
+                return Err(Failed::NotSent(why.clone()));
+            }
+            calls.waiting.insert(id, tell);
+        }
+        let _waiting = Waiting { shared: &self.shared, id };
+        let mut writing = Writing { shared: &self.shared, line: &line, written: 0 };
+        let asked = timeout(most, async {
+            writing.run().await?;
+            told.await.unwrap_or_else(|_| Err("the server is gone".into()))
+        })
+        .await;
+        let written = writing.written;
+        match asked {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(why)) if written == 0 => Err(Failed::NotSent(why)),
+            Ok(Err(why)) => Err(Failed::Unknown(why)),
+            Err(_) if written == 0 => Err(Failed::NotSent(format!("the server takes no input; gave up after {} s", most.as_secs_f32()))),
+            Err(_) => {
+                // The protocol wants to be told; what comes of it is not waited for.
+                let mut aside = Vec::new();
+                let params = format!("{{\"requestId\":{id},\"reason\":\"no answer in time\"}}");
+                rpc::notification(&mut aside, "notifications/cancelled", Some(params.as_bytes()));
+                let _ = self.shared.asides.try_send(aside);
+                Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32())))
+            }
+        }
+    }
+
+    /// Tells the server something that wants no answer.
+    pub(super) async fn notify(&self, method: &str) {
+        let mut line = Vec::new();
+        rpc::notification(&mut line, method, None);
+        let _ = timeout(PATIENCE, Writing { shared: &self.shared, line: &line, written: 0 }.run()).await;
+    }
+
+    /// Ends the server: closes its input, then asks, then kills. Returns when it is gone.
+    pub(super) async fn stop(&self) {
+        self.shared.end();
+        let mut life = self.shared.life.subscribe();
+        let _ = timeout(PATIENCE * 4, life.wait_for(|life| *life == Life::Gone)).await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the process ended; it is not waited for.
+    fn end(&self) {
+        self.life.send_if_modified(|life| {
+            let running = *life == Life::Running;
+            if running {
+                *life = Life::Stopping;
+            }
+            running
+        });
+    }
+
+    /// No answer will come any more; every call that waits is told.
+    fn die(&self, why: &str) {
+        let waiting = {
+            let mut calls = self.calls();
+            if calls.dead.is_none() {
+                calls.dead = Some(why.to_owned());
+            }
+            std::mem::take(&mut calls.waiting)
+        };
+        for (_, tell) in waiting {
+            let _ = tell.send(Err(why.to_owned()));
+        }
+    }
+
+    /// The last words on standard error, for a message.
+    fn last_words(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last: Vec<&str> = said.iter().rev().take(3).rev().map(String::as_str).collect();
+        if last.is_empty() { String::new() } else { format!("; it last said: {}", last.join(" / ")) }
+    }
+}
+
+/// A place in the table of calls that wait, given up when the caller goes away.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.calls().waiting.remove(&self.id);
+    }
+}
+
+/// A line on its way out. One that was cut short would run into the next one, and a server might read the two as
+/// something that nobody permitted: so a server that took half a line gets nothing more.
+struct Writing<'a> {
+    shared: &'a Shared,
+    line: &'a [u8],
+    written: usize,
+}
+
+impl Writing<'_> {
+    async fn run(&mut self) -> Result<(), String> {
+        let mut stdin = self.shared.stdin.lock().await;
+        // While it waited its turn, the server may have died, or the line before may have been cut short.
+        if let Some(why) = &self.shared.calls().dead {
+            return Err(why.clone());
+        }
+        let Some(stdin) = stdin.as_mut() else { return Err("the server was stopped".into()) };
+        while let Some(rest) = self.line.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match stdin.write(rest).await {
+                Ok(0) => return Err("the server takes no input".into()),
+                Ok(count) => self.written += count,
+                Err(error) => return Err(format!("the server takes no input: {error}{}", self.shared.last_words())),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if self.written > 0 && self.written < self.line.len() {
+            self.shared.die("the server stopped reading in the middle of a message");
+            self.shared.end();
+        }
+    }
+}
+
+/// A process group that is killed, whatever is still in it, when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // It may be gone already, and then there is nothing to do.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// The whole life of the process, from the side that reads it.
+async fn live(mut child: Child, group: Group, lines: Lines<ChildStdout>, heard: JoinHandle<()>, shared: Arc<Shared>) {
+    let mut life = shared.life.subscribe();
+    let why = {
+        let read = read(lines, &shared);
+        tokio::pin!(read);
+        tokio::select! {
+            why = &mut read => Some(why),
+            status = child.wait() => {
+                // What it wrote before it ended is still worth reading.
+                let _ = timeout(DRAIN, &mut read).await;
+                Some(ended(status))
+            }
+            () = stopping(&mut life) => None,
+        }
+    };
+    let stopped = why.is_none();
+    let why = match why {
+        None => "the server was stopped".to_owned(),
+        Some(why) => {
+            // A process that ends closes its output a moment before its status is known; the status says more.
+            let why = timeout(DRAIN, child.wait()).await.map_or(why, ended);
+            let _ = timeout(DRAIN, heard).await;
+            why + &shared.last_words()
+        }
+    };
+    shared.die(&why);
+    shared.end();
+    if let Ok(mut stdin) = shared.stdin.try_lock() {
+        stdin.take();
+    }
+    if timeout(PATIENCE, child.wait()).await.is_err() {
+        group.signal(Signal::TERM);
+        let _ = timeout(PATIENCE, child.wait()).await;
+    }
+    drop(group);
+    let _ = child.wait().await;
+    if !stopped {
+        (shared.watch)(Event::Died { why });
+    }
+    shared.life.send_replace(Life::Gone);
+}
+
+async fn stopping(life: &mut watch::Receiver<Life>) {
+    // An error would mean that the sender is gone, and with it everything.
+    let _ = life.wait_for(|life| *life != Life::Running).await;
+}
+
+/// Reads until the output ends or is past bearing; why.
+async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> String {
+    let (mut nonsense, mut in_a_row, mut asked) = (0u32, 0u32, 0u32);
+    loop {
+        let line = match lines.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) => return "the server closed its output".into(),
+            Err(LineError::TooLong { most }) => return format!("the server wrote a line of more than {most} bytes"),
+            Err(LineError::Io(error)) => return format!("the server's output failed: {error}"),
+        };
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let what = match Message::read(line) {
+            Ok(Message::Response { id, outcome }) => take_answer(shared, id, outcome),
+            Ok(Message::Request { id, method, .. }) => {
+                answer_request(shared, id, &method, &mut asked);
+                Ok(())
+            }
+            Ok(Message::Notification { method, .. }) => {
+                match method.as_ref() {
+                    "notifications/tools/list_changed" => (shared.watch)(Event::ListChanged(Listing::Tools)),
+                    "notifications/resources/list_changed" => (shared.watch)(Event::ListChanged(Listing::Resources)),
+                    "notifications/prompts/list_changed" => (shared.watch)(Event::ListChanged(Listing::Prompts)),
+                    _ => {}
+                }
+                Ok(())
+            }
+            Err(malformed) => {
+                // An answer to a known call that cannot be read is that call's answer: nobody will send another.
+                let call = malformed.id.as_deref().and_then(own_id).and_then(|id| shared.calls().waiting.remove(&id));
+                if let Some(tell) = call {
+                    let _ = tell.send(Err(format!("the server answered nonsense: {malformed}")));
+                }
+                Err(format!("{malformed}"))
+            }
+        };
+        match what {
+            Ok(()) => in_a_row = 0,
+            Err(what) => {
+                nonsense = nonsense.saturating_add(1);
+                in_a_row += 1;
+                if nonsense <= NONSENSE_TOLD {
+                    (shared.watch)(Event::Nonsense { what: escape(&what) });
+                }
+                if in_a_row >= NONSENSE_MOST {
+                    return format!("the server wrote {in_a_row} lines in a row that are no messages");
+                }
+            }
+        }
+    }
+}
+
+fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>) -> Result<(), String> {
+    let call = own_id(id).and_then(|id| shared.calls().waiting.remove(&id));
+    let Some(tell) = call else {
+        return Err(format!("an answer to `{}`, which nobody waits for", id.chars().take(64).collect::<String>()));
+    };
+    let outcome = match outcome {
+        Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
+        Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
+    };
+    // Whoever asked may have gone since.
+    let _ = tell.send(Ok(outcome));
+    Ok(())
+}
+
+/// Our ids are numbers from 1 on, and answers carry them as we wrote them.
+fn own_id(raw: &str) -> Option<u64> {
+    raw.parse().ok().filter(|id: &u64| raw.len() == id.checked_ilog10().unwrap_or(0) as usize + 1)
+}
+
+fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {
+    let mut line = Vec::new();
+    if method == "ping" {
+        rpc::result(&mut line, id, b"{}");
+    } else {
+        rpc::error(&mut line, Some(id), code::METHOD_NOT_FOUND, "Ambit declares no such capability to upstream servers");
+        *asked = asked.saturating_add(1);
+        if *asked <= ASKED_TOLD {
+            (shared.watch)(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
+        }
+    }
+    // A server that asks faster than it reads gets no answer.
+    let _ = shared.asides.try_send(line);
+}
+
+/// Writes what the reading side has to say, so that it never waits for a server that does not read.
+async fn write_asides(mut queue: mpsc::Receiver<Vec<u8>>, shared: Arc<Shared>) {
+    let mut life = shared.life.subscribe();
+    let work = async {
+        while let Some(line) = queue.recv().await {
+            if (Writing { shared: &shared, line: &line, written: 0 }).run().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = stopping(&mut life) => {}
+        () = work => {}
+    }
+}
+
+/// Keeps the last lines of standard error, escaped.
+async fn listen(stderr: ChildStderr, shared: Arc<Shared>) {
+    let mut lines = Lines::new(stderr, 64 << 10);
+    loop {
+        let said = match lines.next().await {
+            Ok(Some(line)) => String::from_utf8_lossy(line).trim_end().chars().take(SAID_CHARS).collect::<String>(),
+            Ok(None) | Err(LineError::Io(_)) => return,
+            Err(LineError::TooLong { .. }) => "(a line too long to show)".into(),
+        };
+        if said.is_empty() {
+            continue;
+        }
+        let said = escape(&said);
+        tracing::debug!(target: "ambit::upstream", "{said}");
+        let mut kept = shared.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == SAID_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(said);
+    }
+}
+
+fn ended(status: std::io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) => format!("the server ended with {status}"),
+        Err(error) => format!("the server ended: {error}"),
+    }
+}

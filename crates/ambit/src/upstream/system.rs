@@ -1,0 +1,207 @@
+//! One MCP system of one agent: a server that is started when it is first needed, started again when it died, and whose
+//! live definitions are held against the pinned ones before it is given anything to do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ambit_core::permit::Permit;
+use serde_json::value::RawValue;
+
+use super::{Event, LaunchSpec, Limits, Listing, UpstreamError, UpstreamServer, Watch};
+use crate::gate::{Sent, Upstream};
+use crate::world::Later;
+
+/// The tools whose live definition is not the pinned one, each with why, in words.
+pub type Drift = BTreeMap<String, String>;
+
+/// Compares live definitions of tools (each the bytes of one) with the pinned ones.
+pub type Compare = Arc<dyn Fn(&[Box<RawValue>]) -> Drift + Send + Sync>;
+
+/// One MCP system of one agent.
+pub struct McpSystem {
+    name: String,
+    spec: LaunchSpec,
+    limits: Limits,
+    compare: Compare,
+    watch: Watch,
+    // Counts what makes the comparison out of date; shared with the watch of the running server.
+    changes: Arc<AtomicU64>,
+    running: Mutex<Option<Running>>,
+    // Held while a server is started or asked for its lists, so that it happens once.
+    starting: tokio::sync::Mutex<Failures>,
+}
+
+#[derive(Clone)]
+struct Running {
+    server: Arc<UpstreamServer>,
+    started: Instant,
+    // The comparison, and the count of changes it was made at.
+    drift: Arc<Drift>,
+    compared: u64,
+}
+
+#[derive(Default)]
+struct Failures {
+    in_a_row: u32,
+    next_start: Option<Instant>,
+}
+
+// A server that lived so long has not failed to start.
+const SETTLED: Duration = Duration::from_secs(30);
+// A call waits so long for the next start to be due; beyond that it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl McpSystem {
+    /// A system by its name in `ambit.toml`. Nothing is started before it is needed.
+    #[must_use]
+    pub fn new(name: String, spec: LaunchSpec, limits: Limits, compare: Compare, watch: Watch) -> McpSystem {
+        McpSystem {
+            name,
+            spec,
+            limits,
+            compare,
+            watch,
+            changes: Arc::default(),
+            running: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Its name in `ambit.toml`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tools whose live definition is not the pinned one, as of the running server and its last `list_changed`;
+    /// starts the server where need be.
+    ///
+    /// # Errors
+    /// When it cannot be started or asked.
+    pub async fn drift(&self) -> Result<Arc<Drift>, UpstreamError> {
+        Ok(self.ready().await?.drift)
+    }
+
+    /// What it lists, live, from all pages.
+    ///
+    /// # Errors
+    /// When it cannot be started or asked.
+    pub async fn list(&self, listing: Listing) -> Result<Vec<Box<RawValue>>, UpstreamError> {
+        self.ready().await?.server.list(listing).await
+    }
+
+    /// Ends the server, if one runs. The next call starts it again.
+    pub async fn stop(&self) {
+        let running = self.running().take();
+        if let Some(running) = running {
+            running.server.stop().await;
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The running server, if it can be given something to do right now.
+    fn now(&self) -> Option<Running> {
+        let running = self.running();
+        let running = running.as_ref()?;
+        (running.compared == self.changes.load(Ordering::Acquire) && running.server.dead().is_none()).then(|| running.clone())
+    }
+
+    /// A server that runs and whose definitions were compared; started, or asked again, where need be.
+    async fn ready(&self) -> Result<Running, UpstreamError> {
+        if let Some(running) = self.now() {
+            return Ok(running);
+        }
+        let mut failures = self.starting.lock().await;
+        // Somebody else may have done it meanwhile.
+        if let Some(running) = self.now() {
+            return Ok(running);
+        }
+        let last = self.running().clone();
+        let server = match last {
+            Some(last) if last.server.dead().is_none() => (last.server, last.started),
+            last => {
+                if let Some(last) = last {
+                    if last.started.elapsed() < SETTLED { failures.count() } else { *failures = Failures::default() }
+                    self.running().take();
+                }
+                failures.pause().await?;
+                match UpstreamServer::start_watched(&self.spec, self.limits, self.watch()).await {
+                    Ok(server) => (Arc::new(server), Instant::now()),
+                    Err(error) => {
+                        failures.count();
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let (server, started) = server;
+        let compared = self.changes.load(Ordering::Acquire);
+        let drift = Arc::new((self.compare)(&server.list_tools().await?));
+        let running = Running { server, started, drift, compared };
+        *self.running() = Some(running.clone());
+        Ok(running)
+    }
+
+    /// Passes events on, and notes those that make the comparison out of date: the first of them, until it is made anew.
+    fn watch(&self) -> Watch {
+        let (changes, watch) = (Arc::clone(&self.changes), Arc::clone(&self.watch));
+        Arc::new(move |event| {
+            if event == Event::ListChanged(Listing::Tools) {
+                changes.fetch_add(1, Ordering::AcqRel);
+            }
+            watch(event);
+        })
+    }
+}
+
+impl Upstream for McpSystem {
+    fn send(&self, permit: Permit) -> Later<'_, Sent> {
+        Box::pin(async move {
+            let action = permit.action();
+            if action.system != self.name {
+                return Sent::NotSent(format!("the permit is for `{}`, not for `{}`", action.system, self.name));
+            }
+            let running = match self.ready().await {
+                Ok(running) => running,
+                Err(error) => return Sent::NotSent(error.to_string()),
+            };
+            if action.operation == "tools/call"
+                && let Some(why) = running.drift.get(&action.name)
+            {
+                return Sent::NotSent(why.clone());
+            }
+            running.server.send(permit).await
+        })
+    }
+}
+
+impl Failures {
+    fn count(&mut self) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        // The first one is tried again at once; then 1 s, 2 s, 4 s, …
+        self.next_start = self
+            .in_a_row
+            .checked_sub(2)
+            .map(|doublings| Duration::from_secs(1 << doublings.min(6)).min(LONGEST_PAUSE))
+            .and_then(|pause| Instant::now().checked_add(pause));
+    }
+
+    async fn pause(&self) -> Result<(), UpstreamError> {
+        let Some(left) = self.next_start.and_then(|at| at.checked_duration_since(Instant::now())) else { return Ok(()) };
+        if left > PATIENCE {
+            return Err(UpstreamError::NotSent(format!(
+                "the server failed {} times in a row; it is started again in {} s",
+                self.in_a_row,
+                left.as_secs() + 1
+            )));
+        }
+        tokio::time::sleep(left).await;
+        Ok(())
+    }
+}
