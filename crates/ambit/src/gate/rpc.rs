@@ -86,7 +86,9 @@ impl<'a> Message<'a> {
         let text = std::str::from_utf8(line).map_err(|_| Malformed::new(code::PARSE, "the message is not UTF-8"))?;
         match text.trim_start().as_bytes().first() {
             Some(b'{') => {}
-            Some(b'[') => return Err(Malformed::new(code::INVALID_REQUEST, "batches are not taken; send one message a line")),
+            Some(b'[') => {
+                return Err(Malformed::new(code::INVALID_REQUEST, "batches are not taken; send one message a line"));
+            }
             _ => return Err(Malformed::new(code::PARSE, "the message is not a JSON object")),
         }
         let envelope: Envelope<'a> = serde_json::from_str(text).map_err(|error| match error.classify() {
@@ -356,7 +358,9 @@ impl<'a> Envelope<'a> {
         };
         if let Some(outcome) = outcome {
             return match (id, self.0.get("method")) {
-                (Some(id), None) if is_id(id) || (id == "null" && outcome.is_err()) => Ok(Message::Response { id, outcome }),
+                (Some(id), None) if is_id(id) || (id == "null" && outcome.is_err()) => {
+                    Ok(Message::Response { id, outcome })
+                }
                 (_, None) => Err(wrong("an answer has the `id` of its request")),
                 (_, Some(_)) => Err(wrong("a message has `method`, or `result` or `error`, not both")),
             };

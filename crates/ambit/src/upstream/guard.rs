@@ -60,7 +60,11 @@ pub fn run(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     });
     match child.wait() {
         Ok(status) => ExitCode::from(
-            status.code().or_else(|| status.signal().map(|signal| 128 + signal)).and_then(|code| u8::try_from(code).ok()).unwrap_or(255),
+            status
+                .code()
+                .or_else(|| status.signal().map(|signal| 128 + signal))
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(255),
         ),
         Err(_) => ExitCode::from(255),
     }

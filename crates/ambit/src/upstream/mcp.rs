@@ -60,7 +60,11 @@ impl UpstreamServer {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub async fn start_watched(spec: &LaunchSpec, limits: Limits, watch: Watch) -> Result<UpstreamServer, UpstreamError> {
+    pub async fn start_watched(
+        spec: &LaunchSpec,
+        limits: Limits,
+        watch: Watch,
+    ) -> Result<UpstreamServer, UpstreamError> {
         let process = Process::start(spec, limits, watch)?;
         let newest = VERSIONS.first().copied().unwrap_or_default();
         let params = format!(
@@ -136,24 +140,31 @@ impl UpstreamServer {
         let mut cursor: Option<Box<RawValue>> = None;
         for _ in 0..PAGES {
             let params = cursor.as_ref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
-            let answer = match result_of(self.process.request(listing.method(), params.as_deref().map(str::as_bytes)).await) {
-                // Templates came later than resources, and not every server that has the one knows the other.
-                Err(UpstreamError::Answered { code, .. })
-                    if listing == Listing::ResourceTemplates && code == i64::from(rpc::code::METHOD_NOT_FOUND) =>
-                {
-                    return Ok(Vec::new());
-                }
-                answer => answer?,
-            };
+            let answer =
+                match result_of(self.process.request(listing.method(), params.as_deref().map(str::as_bytes)).await) {
+                    // Templates came later than resources, and not every server that has the one knows the other.
+                    Err(UpstreamError::Answered { code, .. })
+                        if listing == Listing::ResourceTemplates && code == i64::from(rpc::code::METHOD_NOT_FOUND) =>
+                    {
+                        return Ok(Vec::new());
+                    }
+                    answer => answer?,
+                };
             let page = Page::read(&answer, listing)?;
             items.extend(page.items);
             if items.len() > ITEMS {
-                return Err(UpstreamError::NoAnswer(format!("the server lists more than {ITEMS} items in `{}`", listing.method())));
+                return Err(UpstreamError::NoAnswer(format!(
+                    "the server lists more than {ITEMS} items in `{}`",
+                    listing.method()
+                )));
             }
             match page.next {
                 None => return Ok(items),
                 Some(next) if cursor.as_ref().is_some_and(|cursor| cursor.get() == next.get()) => {
-                    return Err(UpstreamError::NoAnswer(format!("the server gives the same page of `{}` again", listing.method())));
+                    return Err(UpstreamError::NoAnswer(format!(
+                        "the server gives the same page of `{}` again",
+                        listing.method()
+                    )));
                 }
                 Some(next) => cursor = Some(next),
             }
@@ -211,8 +222,9 @@ impl Hello {
             #[serde(default)]
             version: String,
         }
-        let words: Words = serde_json::from_slice(answer)
-            .map_err(|error| UpstreamError::NoAnswer(escape(&format!("the server's answer to `initialize` cannot be read: {error}"))))?;
+        let words: Words = serde_json::from_slice(answer).map_err(|error| {
+            UpstreamError::NoAnswer(escape(&format!("the server's answer to `initialize` cannot be read: {error}")))
+        })?;
         let Some(version) = VERSIONS.into_iter().find(|version| *version == words.protocol_version) else {
             return Err(UpstreamError::Version {
                 theirs: escape(&words.protocol_version.chars().take(40).collect::<String>()),
@@ -236,7 +248,12 @@ struct Page {
 
 impl Page {
     fn read(answer: &[u8], listing: Listing) -> Result<Page, UpstreamError> {
-        let wrong = |why: String| UpstreamError::NoAnswer(escape(&format!("the server's answer to `{}` cannot be read: {why}", listing.method())));
+        let wrong = |why: String| {
+            UpstreamError::NoAnswer(escape(&format!(
+                "the server's answer to `{}` cannot be read: {why}",
+                listing.method()
+            )))
+        };
         let members: rpc::Members<'_> = serde_json::from_slice(answer).map_err(|error| wrong(error.to_string()))?;
         let items = members.get(listing.member()).ok_or_else(|| wrong(format!("`{}` is missing", listing.member())))?;
         let items = serde_json::from_str(items.get()).map_err(|error| wrong(error.to_string()))?;
@@ -254,7 +271,10 @@ fn result_of(answer: Result<Outcome, Failed>) -> Result<Vec<u8>, UpstreamError> 
         Ok(Outcome::Error(error)) => {
             let words = serde_json::from_slice::<ErrorWords>(&error)
                 .unwrap_or_else(|_| ErrorWords { code: 0, message: "an error that cannot be read".into() });
-            Err(UpstreamError::Answered { code: words.code, message: escape(&words.message.chars().take(400).collect::<String>()) })
+            Err(UpstreamError::Answered {
+                code: words.code,
+                message: escape(&words.message.chars().take(400).collect::<String>()),
+            })
         }
         Err(Failed::NotSent(why)) => Err(UpstreamError::NotSent(why)),
         Err(Failed::Unknown(why)) => Err(UpstreamError::NoAnswer(why)),

@@ -102,7 +102,8 @@ impl Process {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
         let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(failed("its standard streams are missing".into()));
         };
         let (asides, queue) = mpsc::channel(64);
@@ -132,7 +133,12 @@ impl Process {
     }
 
     /// Asks, and waits for the answer so long.
-    pub(super) async fn request_within(&self, method: &str, params: Option<&[u8]>, most: Duration) -> Result<Outcome, Failed> {
+    pub(super) async fn request_within(
+        &self,
+        method: &str,
+        params: Option<&[u8]>,
+        most: Duration,
+    ) -> Result<Outcome, Failed> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
         rpc::request(&mut line, id, method, params);
@@ -156,7 +162,9 @@ impl Process {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(why)) if written == 0 => Err(Failed::NotSent(why)),
             Ok(Err(why)) => Err(Failed::Unknown(why)),
-            Err(_) if written == 0 => Err(Failed::NotSent(format!("the server takes no input; gave up after {} s", most.as_secs_f32()))),
+            Err(_) if written == 0 => {
+                Err(Failed::NotSent(format!("the server takes no input; gave up after {} s", most.as_secs_f32())))
+            }
             Err(_) => {
                 // The protocol wants to be told; what comes of it is not waited for.
                 let mut aside = Vec::new();
@@ -300,11 +308,11 @@ async fn live(mut child: Child, group: Group, lines: Lines<ChildStdout>, heard: 
         let read = read(lines, &shared);
         tokio::pin!(read);
         tokio::select! {
-            why = &mut read => Some(why),
+            broken = &mut read => Some(broken),
             status = child.wait() => {
                 // What it wrote before it ended is still worth reading.
                 let _ = timeout(DRAIN, &mut read).await;
-                Some(ended(status))
+                Some(Some(ended(status)))
             }
             () = stopping(&mut life) => None,
         }
@@ -312,9 +320,14 @@ async fn live(mut child: Child, group: Group, lines: Lines<ChildStdout>, heard: 
     let stopped = why.is_none();
     let why = match why {
         None => "the server was stopped".to_owned(),
-        Some(why) => {
-            // A process that ends closes its output a moment before its status is known; the status says more.
-            let why = timeout(DRAIN, child.wait()).await.map_or(why, ended);
+        Some(broken) => {
+            let why = match broken {
+                Some(why) => why,
+                // A process that ends closes its output a moment before its status is known; the status says more.
+                None => {
+                    timeout(DRAIN, child.wait()).await.map_or_else(|_| "the server closed its output".into(), ended)
+                }
+            };
             let _ = timeout(DRAIN, heard).await;
             why + &shared.last_words()
         }
@@ -341,15 +354,17 @@ async fn stopping(life: &mut watch::Receiver<Life>) {
     let _ = life.wait_for(|life| *life != Life::Running).await;
 }
 
-/// Reads until the output ends or is past bearing; why.
-async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> String {
+/// Reads until the output ends, or is past bearing (why).
+async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> {
     let (mut nonsense, mut in_a_row, mut asked) = (0u32, 0u32, 0u32);
     loop {
         let line = match lines.next().await {
             Ok(Some(line)) => line,
-            Ok(None) => return "the server closed its output".into(),
-            Err(LineError::TooLong { most }) => return format!("the server wrote a line of more than {most} bytes"),
-            Err(LineError::Io(error)) => return format!("the server's output failed: {error}"),
+            Ok(None) => return None,
+            Err(LineError::TooLong { most }) => {
+                return Some(format!("the server wrote a line of more than {most} bytes"));
+            }
+            Err(LineError::Io(error)) => return Some(format!("the server's output failed: {error}")),
         };
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -387,7 +402,7 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> String {
                     (shared.watch)(Event::Nonsense { what: escape(&what) });
                 }
                 if in_a_row >= NONSENSE_MOST {
-                    return format!("the server wrote {in_a_row} lines in a row that are no messages");
+                    return Some(format!("the server wrote {in_a_row} lines in a row that are no messages"));
                 }
             }
         }
@@ -418,7 +433,12 @@ fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {
     if method == "ping" {
         rpc::result(&mut line, id, b"{}");
     } else {
-        rpc::error(&mut line, Some(id), code::METHOD_NOT_FOUND, "Ambit declares no such capability to upstream servers");
+        rpc::error(
+            &mut line,
+            Some(id),
+            code::METHOD_NOT_FOUND,
+            "Ambit declares no such capability to upstream servers",
+        );
         *asked = asked.saturating_add(1);
         if *asked <= ASKED_TOLD {
             (shared.watch)(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });

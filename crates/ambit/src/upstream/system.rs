@@ -109,7 +109,8 @@ impl McpSystem {
     fn now(&self) -> Option<Running> {
         let running = self.running();
         let running = running.as_ref()?;
-        (running.compared == self.changes.load(Ordering::Acquire) && running.server.dead().is_none()).then(|| running.clone())
+        (running.compared == self.changes.load(Ordering::Acquire) && running.server.dead().is_none())
+            .then(|| running.clone())
     }
 
     /// A server that runs and whose definitions were compared; started, or asked again, where need be.
@@ -127,7 +128,11 @@ impl McpSystem {
             Some(last) if last.server.dead().is_none() => (last.server, last.started),
             last => {
                 if let Some(last) = last {
-                    if last.started.elapsed() < SETTLED { failures.count() } else { *failures = Failures::default() }
+                    if last.started.elapsed() < SETTLED {
+                        failures.count()
+                    } else {
+                        *failures = Failures::default()
+                    }
                     self.running().take();
                 }
                 failures.pause().await?;
@@ -193,7 +198,9 @@ impl Failures {
     }
 
     async fn pause(&self) -> Result<(), UpstreamError> {
-        let Some(left) = self.next_start.and_then(|at| at.checked_duration_since(Instant::now())) else { return Ok(()) };
+        let Some(left) = self.next_start.and_then(|at| at.checked_duration_since(Instant::now())) else {
+            return Ok(());
+        };
         if left > PATIENCE {
             return Err(UpstreamError::NotSent(format!(
                 "the server failed {} times in a row; it is started again in {} s",

@@ -1,0 +1,13 @@
+//! The crate from outside: real processes, real sockets.
+#![allow(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is a test"
+)]
+
+mod mcp_fixture;
+mod mcp_upstream;

@@ -1,0 +1,260 @@
+//! Servers that behave badly hurt their own calls and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ambit::gate::{Sent, Upstream as _};
+use ambit::upstream::{Event, Limits, McpSystem, UpstreamError, UpstreamServer, Watch};
+
+use crate::mcp_fixture::{action, call, is_alive, limits, permit, server, until};
+
+type Heard = Arc<Mutex<Vec<Event>>>;
+
+fn watch() -> (Heard, Watch) {
+    let heard = Heard::default();
+    let told = Arc::clone(&heard);
+    (heard, Arc::new(move |event| told.lock().unwrap().push(event)))
+}
+
+async fn started() -> UpstreamServer {
+    UpstreamServer::start(&server(&[]), limits()).await.unwrap()
+}
+
+fn result(sent: Sent) -> String {
+    match sent {
+        Sent::Result(bytes) => String::from_utf8(bytes).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn unknown(sent: Sent) -> String {
+    match sent {
+        Sent::Unknown(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_call_arrives_and_its_result_comes_back_byte_for_byte() {
+    let server = started().await;
+    let payload = r#"{ "name":"echo",  "arguments":{"n":1.00,"n2":1e2,"s":"\u00e9/\/","big":90071992547409931} }"#;
+    let got = result(server.send(call("echo", payload)).await);
+    assert!(
+        got.starts_with(r#"{"content": [ {"type":"text","text":"#) && got.ends_with(r#" ], "n": 1.0e0 }"#),
+        "{got}"
+    );
+    let line: serde_json::Value = serde_json::from_str(&got).unwrap();
+    let line = line["content"][0]["text"].as_str().unwrap();
+    assert!(line.ends_with(&format!(r#","method":"tools/call","params":{payload}}}"#)), "{line}");
+}
+
+#[tokio::test]
+async fn an_error_comes_back_byte_for_byte() {
+    let error = started().await.send(call("fail", r#"{"name":"fail"}"#)).await;
+    assert_eq!(error, Sent::Error(br#"{ "code": -32050, "message": "no", "data": [1.0] }"#.to_vec()));
+}
+
+#[tokio::test]
+async fn lists_come_from_all_pages() {
+    let server = started().await;
+    let tools = server.list_tools().await.unwrap();
+    assert!(tools.len() > 10, "{tools:?}");
+    assert!(tools[0].get().contains("\"description\": \"Behaves: echo\""), "{}", tools[0]);
+    assert_eq!(server.list_resources().await.unwrap().len(), 7);
+    assert_eq!(server.list_resource_templates().await.unwrap().len(), 0);
+    assert_eq!(server.list_prompts().await.unwrap().len(), 1);
+    server.ping().await.unwrap();
+    assert_eq!(server.hello().name, "fixture\\u{1b}[2J");
+}
+
+#[tokio::test]
+async fn a_payload_that_could_say_more_than_one_value_is_not_sent() {
+    let server = started().await;
+    for payload in ["", "[]", "null", "{} {}", "{},\"method\":\"x\"", "{}}\n{\"jsonrpc\":\"2.0\"", "{"] {
+        assert!(matches!(server.send(call("echo", payload)).await, Sent::NotSent(_)), "{payload}");
+    }
+    // A line break between parts is the same JSON with a space there, and stays one line.
+    assert!(result(server.send(call("echo", "{\"name\":\n\"echo\"}")).await).contains("echo"));
+    let listing = permit(action("tools/list", "", "{}"));
+    assert!(matches!(server.send(listing).await, Sent::NotSent(_)));
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_times_out_as_unknown_and_others_go_on() {
+    let server = started().await;
+    let before = Instant::now();
+    let (hung, fine) = tokio::join!(server.send(call("hang", r#"{"name":"hang"}"#)), async {
+        let fine = server.send(call("echo", r#"{"name":"echo"}"#)).await;
+        assert!(before.elapsed() < Duration::from_secs(1));
+        fine
+    });
+    assert!(unknown(hung).contains("did not answer within 1.5 s"));
+    result(fine);
+}
+
+#[tokio::test]
+async fn calls_run_at_the_same_time() {
+    let server = started().await;
+    let slow = || server.send(call("slow", r#"{"name":"slow","arguments":{"seconds":0.5}}"#));
+    let before = Instant::now();
+    let (a, b, c) = tokio::join!(slow(), slow(), slow());
+    assert!(before.elapsed() < Duration::from_millis(1_200));
+    for sent in [a, b, c] {
+        result(sent);
+    }
+}
+
+#[tokio::test]
+async fn nonsense_wrong_ids_and_double_answers_change_nothing() {
+    let (heard, watch) = watch();
+    let server = UpstreamServer::start_watched(&server(&[("AT_START", "chatty")]), limits(), watch).await.unwrap();
+    assert!(result(server.send(call("nonsense", r#"{"name":"nonsense"}"#)).await).contains("after nonsense"));
+    assert!(result(server.send(call("wrong_id", r#"{"name":"wrong_id"}"#)).await).contains("after wrong ids"));
+    assert!(result(server.send(call("twice", r#"{"name":"twice"}"#)).await).contains("first"));
+    assert!(result(server.send(call("echo", r#"{"name":"echo"}"#)).await).contains("echo"));
+    assert!(unknown(server.send(call("both", r#"{"name":"both"}"#)).await).contains("not both"));
+    let nonsense = heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Nonsense { .. })).count();
+    assert_eq!(nonsense, 8);
+}
+
+#[tokio::test]
+async fn what_a_server_asks_for_is_refused_and_told() {
+    let (heard, watch) = watch();
+    let server = UpstreamServer::start_watched(&server(&[]), limits(), watch).await.unwrap();
+    let got = result(server.send(call("ask", r#"{"name":"ask"}"#)).await);
+    assert!(got.contains("[-32601, {}]"), "{got}");
+    assert_eq!(*heard.lock().unwrap(), [Event::Asked { method: "sampling/createMessage".into() }]);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_takes_only_its_calls_and_is_started_again() {
+    let (heard, watch) = watch();
+    let system = McpSystem::new("fixture".into(), server(&[]), limits(), Arc::new(|_: &[_]| BTreeMap::new()), watch);
+    let (slow, died) = tokio::join!(
+        system.send(call("slow", r#"{"name":"slow","arguments":{"seconds":1}}"#)),
+        system.send(call("die", r#"{"name":"die"}"#)),
+    );
+    for sent in [slow, died] {
+        let why = unknown(sent);
+        assert!(why.contains("exit status: 3") && why.contains("dying \\u{1b}[31mnow"), "{why}");
+    }
+    result(system.send(call("echo", r#"{"name":"echo"}"#)).await);
+    assert!(matches!(heard.lock().unwrap().as_slice(), [Event::Died { .. }]));
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_dying_is_started_ever_more_rarely() {
+    let spec = server(&[("AT_START", "die")]);
+    let system =
+        McpSystem::new("fixture".into(), spec, limits(), Arc::new(|_: &[_]| BTreeMap::new()), Arc::new(|_| ()));
+    let mut last = String::new();
+    for _ in 0..5 {
+        match system.send(call("echo", r#"{"name":"echo"}"#)).await {
+            Sent::NotSent(why) => last = why,
+            other => panic!("{other:?}"),
+        }
+        if last.contains("failed 4 times in a row; it is started again in 4 s") {
+            return;
+        }
+        assert!(last.contains("no licence"), "{last}");
+    }
+    panic!("{last}");
+}
+
+#[tokio::test]
+async fn a_flood_without_a_line_break_ends_the_server_and_not_the_memory() {
+    let limits = Limits { line: 300_000, ..limits() };
+    let one = UpstreamServer::start(&server(&[]), limits).await.unwrap();
+    assert!(unknown(one.send(call("flood", r#"{"name":"flood"}"#)).await).contains("more than 300000 bytes"));
+    assert!(matches!(one.send(call("echo", r#"{"name":"echo"}"#)).await, Sent::NotSent(_)));
+    let error = UpstreamServer::start(&server(&[("AT_START", "flood")]), limits).await.err().unwrap();
+    assert!(error.to_string().contains("more than 300000 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_long_line_within_the_limit_comes_through() {
+    let payload = r#"{"name":"large","arguments":{"size":900000}}"#;
+    assert!(result(started().await.send(call("large", payload)).await).len() > 900_000);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_reading_gets_nothing_after_half_a_message() {
+    let server = started().await;
+    result(server.send(call("deaf", r#"{"name":"deaf"}"#)).await);
+    let big = format!(r#"{{"name":"echo","arguments":{{"x":"{}"}}}}"#, "x".repeat(1_000_000));
+    assert!(unknown(server.send(call("echo", &big)).await).contains("did not answer"));
+    let Sent::NotSent(why) = server.send(call("echo", r#"{"name":"echo"}"#)).await else { panic!() };
+    assert!(why.contains("in the middle of a message"), "{why}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_says_why() {
+    let start = |at: &'static str| async move {
+        let limits = Limits { start: Duration::from_millis(1_000), ..limits() };
+        UpstreamServer::start(&server(&[("AT_START", at)]), limits).await.err().unwrap().to_string()
+    };
+    assert!(start("die").await.contains("exit status: 1; it last said: no licence"));
+    assert!(start("hang").await.contains("did not answer within 1 s"));
+    assert!(start("future").await.contains("speaks 2031-01-01"));
+    assert!(start("nonsense").await.contains("cannot be read"));
+    let mut nothing = server(&[]);
+    nothing.command = "/no/such/program".into();
+    let error = UpstreamServer::start(&nothing, limits()).await.err().unwrap();
+    assert!(matches!(error, UpstreamError::Start { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn every_generation_with_a_handshake_is_spoken() {
+    for version in ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] {
+        let server = UpstreamServer::start(&server(&[("VERSION", version)]), limits()).await.unwrap();
+        result(server.send(call("echo", r#"{"name":"echo"}"#)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_drifted_tool_is_not_called_and_a_changed_list_is_looked_at_again() {
+    let spec = server(&[]);
+    let compare = |tools: &[Box<serde_json::value::RawValue>]| {
+        let late = tools.iter().any(|tool| tool.get().contains("\"late\""));
+        let drifted = if late { "echo" } else { "slow" };
+        BTreeMap::from([(drifted.to_owned(), format!("`{drifted}` is not what it was"))])
+    };
+    let (heard, watch) = watch();
+    let system = McpSystem::new("fixture".into(), spec, limits(), Arc::new(compare), watch);
+    let slow = || system.send(call("slow", r#"{"name":"slow"}"#));
+    let echo = || system.send(call("echo", r#"{"name":"echo"}"#));
+    assert_eq!(slow().await, Sent::NotSent("`slow` is not what it was".into()));
+    result(echo().await);
+    result(system.send(call("change", r#"{"name":"change"}"#)).await);
+    assert_eq!(heard.lock().unwrap().len(), 1);
+    assert_eq!(echo().await, Sent::NotSent("`echo` is not what it was".into()));
+    result(slow().await);
+}
+
+#[tokio::test]
+async fn a_permit_for_another_system_is_not_sent() {
+    let compare = Arc::new(|_: &[_]| BTreeMap::new());
+    let system = McpSystem::new("other".into(), server(&[]), limits(), compare, Arc::new(|_| ()));
+    assert!(matches!(system.send(call("echo", r#"{"name":"echo"}"#)).await, Sent::NotSent(_)));
+}
+
+#[tokio::test]
+async fn a_server_sees_no_environment_but_its_own() {
+    let server = UpstreamServer::start(&server(&[("CRM_TOKEN", "t")]), limits()).await.unwrap();
+    let got = result(server.send(call("env", r#"{"name":"env"}"#)).await);
+    assert!(got.contains("CRM_TOKEN") && got.contains("PATH"), "{got}");
+    assert!(!got.contains("CARGO"), "{got}");
+}
+
+#[tokio::test]
+async fn stopping_ends_everything_that_the_server_started() {
+    for stubborn in ["", "stubborn"] {
+        let server = UpstreamServer::start(&server(&[("AT_START", stubborn)]), limits()).await.unwrap();
+        let orphan = result(server.send(call("orphan", r#"{"name":"orphan"}"#)).await);
+        let orphan = orphan.split("\"text\":\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+        assert!(is_alive(orphan));
+        server.stop().await;
+        until("the orphan ends", || !is_alive(orphan));
+    }
+}
