@@ -1,6 +1,7 @@
 //! Where protocols come in. Every gate turns bytes into an `Action` and hands it to `pass`, which tells the journey of
 //! one action; what comes back is an [`Answer`], which the gate says in its protocol's own words.
 
+pub mod mcp;
 pub mod rpc;
 
 use ambit_core::permit::Permit;

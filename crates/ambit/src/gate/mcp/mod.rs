@@ -1,0 +1,80 @@
+//! The Model Context Protocol's face towards one agent. It knows the protocol's words and nothing of policy: what an
+//! action comes to is asked of a [`Passage`].
+
+use std::sync::Arc;
+
+use ambit_core::action::Action;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use super::Answer;
+use crate::upstream::Listing;
+use crate::world::Later;
+
+/// What the face needs of everything behind it: the journey of one action, and what may be listed. One of it a session.
+pub trait Passage: Send + Sync + 'static {
+    /// Who asks.
+    fn caller(&self) -> &Caller;
+
+    /// The journey of one action, to its end. It is driven to its end even when nobody waits for the answer any more.
+    fn pass(&self, action: Action) -> Later<'_, Answer>;
+
+    /// What became of a hold of this agent: its result when it was executed, `Pending` while it waits (after a bounded
+    /// wait, under 55 seconds), `Refused` when it was refused, expired or withdrawn, `Invalid` when this agent has no
+    /// such hold.
+    fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer>;
+
+    /// The agent's MCP systems, by name, in a fixed order.
+    fn systems(&self) -> Vec<String>;
+
+    /// Every tool of the agent's MCP systems as pinned, in a fixed order; those that it may see marked. What it may not
+    /// see is still asked about by name, and refused.
+    fn tools(&self) -> Arc<[Tool]>;
+
+    /// Whether there could be a call of that operation (`resources/read`, `prompts/get`) on that name (a URI; a prompt)
+    /// that is not refused; decides what is listed.
+    fn could(&self, system: &str, operation: &str, name: &str) -> bool;
+
+    /// What a system lists, live.
+    fn list<'a>(&'a self, system: &'a str, listing: Listing) -> Later<'a, Result<Vec<Box<RawValue>>, String>>;
+
+    /// Changes that the agent's client is told about. The connection ends when the sender is dropped.
+    fn news(&self) -> watch::Receiver<News>;
+}
+
+/// Who asks: what every action of the connection carries. From the token and the connection, never from what the agent says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The agent.
+    pub agent: String,
+    /// The session's id in the journal.
+    pub session: String,
+    /// The task that the session is bound to.
+    pub task: Option<String>,
+}
+
+/// A tool as pinned.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// The system it is in.
+    pub system: String,
+    /// Its name there.
+    pub name: String,
+    /// The bytes of its definition, as the lock has them.
+    pub definition: Box<RawValue>,
+    /// Whether there could be a call of it that is not refused.
+    pub visible: bool,
+}
+
+/// What changed, as counters: each goes up by one with a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The tools that the agent sees.
+    pub tools: u64,
+    /// The resources.
+    pub resources: u64,
+    /// The prompts.
+    pub prompts: u64,
+    /// Set when the connection is to be ended at once (a stop, a revoked token).
+    pub severed: bool,
+}
