@@ -1,1 +1,9 @@
-//! What an action does.
+//! What an action does: hostile bytes in, effects and unread parts out.
+//!
+//! Everything an agent or an upstream wrote is read here and nowhere else: `json` reads bytes strictly, `definition` what a
+//! server says it offers, `schema` what a tool's arguments may be, `mcp` what a call does. Pure: no policy, no people, no
+//! sockets, no clock.
+
+pub mod definition;
+pub mod json;
+pub mod schema;
