@@ -9,5 +9,6 @@
     reason = "this is a test"
 )]
 
+mod demo;
 mod mcp_fixture;
 mod mcp_upstream;

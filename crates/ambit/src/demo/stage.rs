@@ -1,0 +1,238 @@
+//! How the demo is told on a terminal: at most 100 columns, readable without colour.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::standing::Standing;
+const WIDTH: usize = 100;
+
+/// A heading, a name.
+pub const STRONG: Style = Style::new().bold();
+/// What is said beside.
+pub const FAINT: Style = Style::new().dimmed();
+/// It went through.
+pub const WENT: Style = AnsiColor::Green.on_default();
+/// It waits for a person.
+pub const WAITS: Style = AnsiColor::Yellow.on_default();
+/// It was stopped, or something is lost.
+pub const STOPPED: Style = AnsiColor::Red.on_default();
+
+/// Where the demo is told.
+pub struct Stage<W: Write> {
+    out: W,
+    /// Calls that went the same way, one after the other, are told as one.
+    pending: Option<Told>,
+}
+
+struct Told {
+    tool: String,
+    arguments: String,
+    style: Style,
+    became: String,
+    below: Vec<String>,
+    times: usize,
+}
+
+impl<W: Write> Stage<W> {
+    /// A stage that writes there.
+    pub fn new(out: W) -> Stage<W> {
+        Stage { out, pending: None }
+    }
+
+    /// A heading over the whole width.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn act(&mut self, title: &str) -> io::Result<()> {
+        self.settle()?;
+        let rule = "─".repeat(WIDTH.saturating_sub(title.chars().count() + 4));
+        writeln!(self.out, "\n{FAINT}──{FAINT:#} {STRONG}{title}{STRONG:#} {FAINT}{rule}{FAINT:#}\n")
+    }
+
+    /// A paragraph.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn says(&mut self, text: &str) -> io::Result<()> {
+        self.settle()?;
+        for line in wrap(text, WIDTH) {
+            writeln!(self.out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Lines as they are (already escaped), moved in.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn shows(&mut self, text: &str) -> io::Result<()> {
+        self.settle()?;
+        for line in text.lines() {
+            writeln!(self.out, "{}", format!("    {line}").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// What the agent is about to do.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn means(&mut self, purpose: &str) -> io::Result<()> {
+        self.settle()?;
+        writeln!(self.out, "{STRONG}{purpose}{STRONG:#}")
+    }
+
+    /// A call, what became of it, and what there is to say below it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn call(
+        &mut self,
+        tool: &str,
+        arguments: &impl Display,
+        style: Style,
+        became: &str,
+        below: Vec<String>,
+    ) -> io::Result<()> {
+        if let Some(told) = &mut self.pending
+            && told.tool == tool
+            && told.became == became
+            && told.below == below
+        {
+            told.times += 1;
+            return Ok(());
+        }
+        self.settle()?;
+        let arguments = escape(&arguments.to_string());
+        self.pending = Some(Told { tool: tool.into(), arguments, style, became: became.into(), below, times: 1 });
+        Ok(())
+    }
+
+    /// How the company stands, beside how it stood.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn compares(&mut self, before: &Standing, after: &Standing) -> io::Result<()> {
+        self.settle()?;
+
+        writeln!(self.out, "{FAINT}{:<50}{:<14}after{FAINT:#}", "what the database shows", "before")?;
+        for (was, is) in before.measures.iter().zip(&after.measures) {
+            let style = if was.value == is.value { Style::new() } else { STRONG };
+            let (was_value, is_value) = (escape(&was.value), escape(&is.value));
+            writeln!(self.out, "{:<50}{was_value:<14}{style}{is_value}{style:#}", was.name)?;
+        }
+        Ok(())
+    }
+
+    /// An empty line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn pause(&mut self) -> io::Result<()> {
+        self.settle()?;
+        writeln!(self.out)
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        let Some(told) = self.pending.take() else { return Ok(()) };
+        let Told { tool, arguments, style, became, below, times } = told;
+        let shown = if times == 1 { format!("{tool} {arguments}") } else { format!("{tool} × {times}") };
+        let room = WIDTH.saturating_sub(2 + became.chars().count() + 2);
+        let lines = wrap(&shown, room);
+        for (at, line) in lines.iter().enumerate() {
+            if at == 0 {
+                let gap = room.saturating_sub(line.chars().count()) + 2;
+                writeln!(self.out, "  {line}{:gap$}{style}{became}{style:#}", "")?;
+            } else {
+                writeln!(self.out, "    {line}")?;
+            }
+        }
+        for line in &below {
+            for line in wrap(line, WIDTH - 6) {
+                writeln!(self.out, "      {FAINT}{line}{FAINT:#}")?;
+            }
+        }
+        self.out.flush()
+    }
+}
+
+/// Lines of at most `width` characters, broken at blanks where there are any.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut count = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if count > 0 && count + 1 + length > width {
+            lines.push(std::mem::take(&mut line));
+            count = 0;
+        }
+        if count > 0 {
+            line.push(' ');
+            count += 1;
+        }
+        for character in word.chars() {
+            if count == width {
+                lines.push(std::mem::take(&mut line));
+                count = 0;
+            }
+            line.push(character);
+            count += 1;
+        }
+    }
+    lines.push(line);
+    lines
+}
+
+// What a server wrote: nothing in it may move the cursor or hide.
+fn escape(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || !c.is_ascii() { c.escape_default().to_string() } else { c.into() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(tell: impl FnOnce(&mut Stage<Vec<u8>>) -> io::Result<()>) -> String {
+        let mut stage = Stage::new(Vec::new());
+        tell(&mut stage).unwrap();
+        stage.settle().unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(stage.out).unwrap()).to_string()
+    }
+
+    #[test]
+    fn calls_that_go_the_same_way_are_told_as_one() {
+        let text = told(|stage| {
+            for id in 1..=3 {
+                stage.call("crm.update_customer", &format!("{{\"id\":{id}}}"), WENT, "done", vec![])?;
+            }
+            stage.call("crm.update_customer", &"{}", STOPPED, "failed", vec!["because".into()])
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("  crm.update_customer × 3 ") && lines[0].ends_with(" done"), "{text}");
+        assert!(lines[1].ends_with(" failed"), "{text}");
+        assert_eq!(lines[2], "      because");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_page_and_no_character_is_cut() {
+        let long = "x".repeat(250);
+        let text = told(|stage| {
+            stage.says(&format!("one {long} two"))?;
+            stage.call("a.tool", &long, WENT, "done", vec![long.clone()])
+        });
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert_eq!(text.matches('x').count(), 750);
+    }
+
+    #[test]
+    fn what_a_server_wrote_cannot_move_the_cursor() {
+        let text = told(|stage| stage.call("a.tool", &"\u{1b}[2Jgone\u{202e}", WENT, "done", vec![]));
+        assert!(!text.contains('\u{202e}'), "{text:?}");
+        assert!(text.contains("gone"), "{text:?}");
+    }
+}
