@@ -3,7 +3,16 @@
 //!
 //! Keys are paths: `hold/ID`, `release/AGENT/NUMBER`, `person/NAME`, `token/AGENT/ID`, `stop/AGENT`, …
 
-/// A keyed value's version: goes up by one with each change; 0 is "absent".
+#[cfg(test)]
+mod compliance;
+pub mod memory;
+pub mod private;
+pub mod sqlite;
+
+use std::path::PathBuf;
+
+/// A keyed value's version: goes up by one with each change; 0 is "absent". A key that was removed and made again goes
+/// on where it left off, so that a version never comes back with another value.
 pub type Version = u64;
 
 /// A change to one keyed value, made only if it still has the version expected.
@@ -35,8 +44,10 @@ pub struct Row {
 pub struct Batch {
     /// Appended, in order.
     pub rows: Vec<Row>,
-    /// Changed, each only if its version is the one expected.
+    /// Changed in order, each only if its version is the one expected.
     pub puts: Vec<Put>,
+    /// Rows whose sealed payload goes for good; the row and its place in the chain stay.
+    pub erase: Vec<u64>,
 }
 
 /// Whether a commit waits for the disk.
@@ -68,18 +79,74 @@ pub enum StoreError {
         /// Which.
         key: String,
     },
-    /// The disk or the database failed.
+    /// What is stored is damaged.
+    #[error("`{path}` is damaged: {why}\nhelp: nothing was changed; put a backup in its place, and `ambit journal verify` will say how far it reaches", path = path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// How it shows.
+        why: String,
+    },
+    /// A newer Ambit wrote it.
+    #[error("`{path}` is a store of version {found}; this ambit knows up to {known}\nhelp: use the ambit that wrote it, or a newer one", path = path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest known here.
+        known: i64,
+    },
+    /// Another process writes to it.
+    #[error("`{path}` is in use by another ambit\nhelp: one process owns the state; ask it, or stop it first", path = path.display())]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The place where it is kept is open to others, or cannot be used.
+    #[error(transparent)]
+    Place(#[from] private::PrivateError),
+    /// The disk or the database failed. A change may or may not have happened.
     #[error("the store failed: {0}")]
     Failed(String),
 }
 
-/// Where state and journal are kept. Calls block; the journal's writer thread makes them.
+/// Where state and journal are kept. Calls block: for microseconds, but for `commit(…, Now)`, `sync`, `tend` and
+/// `scrub`, which wait for the disk.
+///
+/// Commits become durable in the order they were made: when one is on the disk, so are all before it. What was
+/// committed is seen by every later read, durable or not.
 pub trait Store: Send + Sync + 'static {
     /// Makes the batch happen, whole or not at all.
     ///
     /// # Errors
-    /// `Conflict` when a put's version is not the expected one; nothing of the batch has happened then.
+    /// `Conflict` when a put's version is not the expected one; nothing of the batch has happened then. `Failed` leaves
+    /// it open whether the batch happened.
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError>;
+
+    /// Returns when everything committed before the call is on the disk. Callers that wait at the same time share
+    /// the waiting.
+    ///
+    /// # Errors
+    /// When the disk fails; the store then takes no further commits until it is opened again, because what the disk
+    /// holds is no longer known.
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// Housekeeping that may wait for the disk but does not keep others from committing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn tend(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Returns when no copy of an erased payload is left in the store's own files.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The keyed value.
     ///
@@ -104,10 +171,4 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn last_row(&self) -> Result<Option<Row>, StoreError>;
-
-    /// Removes the sealed payload of a row for good; the row and its place in the chain stay.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn erase(&self, sequence: u64) -> Result<(), StoreError>;
 }
