@@ -1,13 +1,33 @@
 //! The append-only, chained record. Nothing moves before its record: asked, decided, confirmed, executed and outcome
 //! are separate records.
 
+mod canonical;
+pub mod chain;
+pub mod checkpoints;
+mod flusher;
+mod record;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ambit_core::action::Digest;
 use ambit_core::permit::Recorded;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Durability, Put, Store, StoreError};
+pub use self::chain::Checkpoint;
+use self::checkpoints::Checkpoints;
+use self::flusher::Flusher;
+pub use self::flusher::WINDOW;
+pub use self::record::{Malformed, Record};
+pub use self::seal::Opened;
+use self::writer::Writer;
+use crate::keys::InstallationKeys;
+use crate::store::private::PrivateError;
+use crate::store::{Durability, Found, Put, Store, StoreError};
 use crate::world::World;
 
 /// What a record says happened.
@@ -58,6 +78,67 @@ pub enum Kind {
     Checkpoint,
 }
 
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 21] = [
+        Kind::Asked,
+        Kind::Decided,
+        Kind::Held,
+        Kind::Confirmed,
+        Kind::HoldRefused,
+        Kind::HoldExpired,
+        Kind::HoldWithdrawn,
+        Kind::Executing,
+        Kind::Outcome,
+        Kind::OutcomeUnknown,
+        Kind::Released,
+        Kind::Stopped,
+        Kind::Resumed,
+        Kind::Token,
+        Kind::SessionOpened,
+        Kind::SessionClosed,
+        Kind::Flagged,
+        Kind::Person,
+        Kind::Started,
+        Kind::Erased,
+        Kind::Checkpoint,
+    ];
+
+    /// Its name, as it stands in the journal.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Asked => "asked",
+            Kind::Decided => "decided",
+            Kind::Held => "held",
+            Kind::Confirmed => "confirmed",
+            Kind::HoldRefused => "hold-refused",
+            Kind::HoldExpired => "hold-expired",
+            Kind::HoldWithdrawn => "hold-withdrawn",
+            Kind::Executing => "executing",
+            Kind::Outcome => "outcome",
+            Kind::OutcomeUnknown => "outcome-unknown",
+            Kind::Released => "released",
+            Kind::Stopped => "stopped",
+            Kind::Resumed => "resumed",
+            Kind::Token => "token",
+            Kind::SessionOpened => "session-opened",
+            Kind::SessionClosed => "session-closed",
+            Kind::Flagged => "flagged",
+            Kind::Person => "person",
+            Kind::Started => "started",
+            Kind::Erased => "erased",
+            Kind::Checkpoint => "checkpoint",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
 /// One thing to record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -96,36 +177,172 @@ impl Entry {
     }
 }
 
-/// Why a record could not be written.
+/// Why the journal could not be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The store did not take it.
+    /// The store did not take it, or cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file beside it is open to others, or cannot be used.
+    #[error(transparent)]
+    Place(#[from] PrivateError),
+    /// What stands in it is not what was written.
+    #[error(
+        "the journal is broken: {0}\nhelp: `ambit journal verify` says where; nothing goes on over a broken journal"
+    )]
+    Broken(String),
+    /// A record cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// There is no such payload.
+    #[error("record {0} has no payload, or it is already erased")]
+    NoPayload(u64),
     /// The writer is gone, or could not seal the payload.
     #[error("the journal cannot be written: {0}")]
     Failed(String),
 }
 
-/// The journal: one writer, which chains, seals and commits in groups.
+/// How the journal waits for the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A thread waits for the disk on behalf of everybody who writes at the time, and keeps the file of checkpoints,
+    /// whose path this is (see [`checkpoints::FILE`]).
+    Threaded {
+        /// The file of checkpoints.
+        checkpoints: PathBuf,
+    },
+    /// Whoever writes waits, in the order of the calls: for simulation. There is no file of checkpoints.
+    Inline,
+}
+
+/// The journal. It has one writer, which chains the records; whoever must wait for the disk waits together.
 pub struct Journal {
-    store: Arc<dyn Store>,
-    world: Arc<dyn World>,
+    writer: Arc<Writer>,
+    flusher: Option<Flusher>,
 }
 
 impl Journal {
-    /// Records entries and changes keyed values, together or not at all. Returns when the commit has the durability
-    /// asked for; one [`Recorded`] an entry.
+    /// Opens the journal that stands in `store`, or begins it.
     ///
     /// # Errors
-    /// `StoreError::Conflict` when a put lost a race (nothing has happened then), or when the disk failed.
+    /// `Broken` when its end does not hold together, when other keys began it, or when it does not reach as far as the
+    /// last checkpoint in the file.
+    pub fn open(
+        store: Arc<dyn Store>,
+        world: Arc<dyn World>,
+        keys: InstallationKeys,
+        mode: Mode,
+    ) -> Result<Journal, JournalError> {
+        let file = match &mode {
+            Mode::Threaded { checkpoints } => Some(Checkpoints(checkpoints.clone())),
+            Mode::Inline => None,
+        };
+        let writer = Arc::new(Writer::open(store, world, keys, file)?);
+        let flusher = match mode {
+            Mode::Threaded { .. } => Some(Flusher::start(Arc::clone(&writer))?),
+            Mode::Inline => None,
+        };
+        Ok(Journal { writer, flusher })
+    }
+
+    /// Records entries and changes keyed values, together or not at all. Returns when the commit has the durability
+    /// asked for; one [`Recorded`] an entry. What it writes is written at the first poll: a future dropped after that
+    /// leaves its records behind.
+    ///
+    /// # Errors
+    /// `StoreError::Conflict` when a put lost a race; nothing has happened then. After any other error it is open whether
+    /// the records stand: nothing may move on their account.
     pub async fn write(
         &self,
         entries: Vec<Entry>,
         puts: Vec<Put>,
         durability: Durability,
     ) -> Result<Vec<Recorded>, JournalError> {
-        let _ = (entries, puts, durability, &self.store, &self.world);
-        Err(JournalError::Failed("not built".into()))
+        let entries = self.writer.seal(entries)?;
+        let Some(flusher) = &self.flusher else {
+            let recorded = self.writer.append(entries, puts, Vec::new(), durability)?;
+            self.writer.checkpoint_if_due()?;
+            return Ok(recorded);
+        };
+        let recorded = self.writer.append(entries, puts, Vec::new(), Durability::Soon)?;
+        match durability {
+            Durability::Soon => flusher.written(),
+            Durability::Now => flusher.synced().await?,
+        }
+        Ok(recorded)
+    }
+
+    /// Signs how far the chain has come, as a record and as a line in the file of checkpoints. Happens by itself every
+    /// [`writer::CHECKPOINT_EVERY`] records and when the journal is dropped.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, JournalError> {
+        match &self.flusher {
+            Some(flusher) => flusher.checkpoint().await,
+            None => self.writer.checkpoint(),
+        }
+    }
+
+    /// Erases the payload of a record for good, and records that. The chain still verifies.
+    ///
+    /// # Errors
+    /// `NoPayload` when there is none; otherwise as [`Journal::write`].
+    pub async fn erase(&self, sequence: u64, person: Option<String>, because: &str) -> Result<Recorded, JournalError> {
+        let found =
+            self.writer.store.rows(sequence, 1)?.pop().filter(|row| row.sequence == sequence && row.sealed.is_some());
+        if found.is_none() {
+            return Err(JournalError::NoPayload(sequence));
+        }
+        let details = serde_json::json!({"sequence": sequence, "because": because});
+        let entries = self.writer.seal(vec![Entry { person, details, ..Entry::new(Kind::Erased) }])?;
+        let recorded = self.writer.append(entries, Vec::new(), vec![sequence], Durability::Soon)?;
+        match &self.flusher {
+            Some(flusher) => flusher.scrubbed().await?,
+            None => self.writer.scrub()?,
+        }
+        recorded.into_iter().next().ok_or_else(|| JournalError::Failed("nothing was recorded".into()))
+    }
+
+    /// The payload of a record, opened; `None` when it has none or it was erased.
+    ///
+    /// # Errors
+    /// `Broken` when the sealed payload is not what the record commits to.
+    pub fn payload(&self, record: &Record) -> Result<Option<Opened>, JournalError> {
+        record.open(&self.writer.keys)
+    }
+
+    /// The keyed value.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn get(&self, key: &str) -> Result<Option<Found>, StoreError> {
+        self.writer.store.get(key)
+    }
+
+    /// Every keyed value whose key starts with `prefix`, by key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn scan(&self, prefix: &str) -> Result<Vec<Found>, StoreError> {
+        self.writer.store.scan(prefix)
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.writer.store
+    }
+
+    /// Its clock and chance.
+    #[must_use]
+    pub fn world(&self) -> &Arc<dyn World> {
+        &self.writer.world
+    }
+
+    /// The keys it is written with.
+    #[must_use]
+    pub fn keys(&self) -> &InstallationKeys {
+        &self.writer.keys
     }
 }

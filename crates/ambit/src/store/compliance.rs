@@ -19,7 +19,12 @@ fn remove(key: &str, expect: Version) -> Put {
 }
 
 fn row(sequence: u64, text: &str) -> Row {
-    Row { sequence, body: text.into(), hash: [u8::try_from(sequence % 251).unwrap(); 32], sealed: Some(format!("sealed {text}").into()) }
+    Row {
+        sequence,
+        body: text.into(),
+        hash: [u8::try_from(sequence % 251).unwrap(); 32],
+        sealed: Some(format!("sealed {text}").into()),
+    }
 }
 
 fn puts(puts: Vec<Put>) -> Batch {
@@ -84,7 +89,8 @@ fn a_batch_happens_whole_or_not_at_all() {
         assert_eq!(conflict(store.commit(&batch, Durability::Now)), "a");
         assert_eq!(store.get("b").unwrap(), None);
         assert_eq!(store.last_row().unwrap(), None);
-        batch.puts = vec![put("b", 0, "one"), put("a", 1, "two"), put("b", 1, "two"), remove("b", 2), put("b", 0, "three")];
+        batch.puts =
+            vec![put("b", 0, "one"), put("a", 1, "two"), put("b", 1, "two"), remove("b", 2), put("b", 0, "three")];
         store.commit(&batch, Durability::Now).unwrap();
         assert_eq!(store.get("b").unwrap().map(|found| (found.version, found.value)), Some((3, b"three".to_vec())));
         assert_eq!(store.last_row().unwrap(), Some(row(1, "first")));
@@ -96,7 +102,9 @@ fn rows_follow_one_another_without_a_gap() {
     each(|store| {
         assert!(store.commit(&rows(vec![row(2, "b")]), Durability::Now).is_err());
         store.commit(&rows(vec![row(1, "a"), row(2, "b"), row(3, "c")]), Durability::Now).unwrap();
-        for wrong in [vec![row(3, "c")], vec![row(5, "e")], vec![row(4, "d"), row(4, "d")], vec![row(4, "d"), row(6, "f")]] {
+        for wrong in
+            [vec![row(3, "c")], vec![row(5, "e")], vec![row(4, "d"), row(4, "d")], vec![row(4, "d"), row(6, "f")]]
+        {
             assert!(matches!(store.commit(&rows(wrong), Durability::Now), Err(StoreError::Failed(_))));
         }
         assert_eq!(store.rows(1, 10).unwrap(), [row(1, "a"), row(2, "b"), row(3, "c")]);
@@ -127,7 +135,9 @@ fn a_scan_gives_a_prefix_in_order() {
 fn an_erased_payload_is_gone_and_its_row_stays() {
     each(|store| {
         store.commit(&rows(vec![row(1, "a"), row(2, "b")]), Durability::Now).unwrap();
-        store.commit(&Batch { rows: vec![row(3, "erased")], erase: vec![1], ..Batch::default() }, Durability::Now).unwrap();
+        store
+            .commit(&Batch { rows: vec![row(3, "erased")], erase: vec![1], ..Batch::default() }, Durability::Now)
+            .unwrap();
         store.scrub().unwrap();
         let found = store.rows(1, 9).unwrap();
         assert_eq!(found[0], Row { sealed: None, ..row(1, "a") });
@@ -141,7 +151,11 @@ fn one_of_many_writers_at_once_wins() {
         store.commit(&puts(vec![put("a", 0, "start")]), Durability::Now).unwrap();
         let won: usize = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..8)
-                .map(|n| scope.spawn(move || usize::from(store.commit(&puts(vec![put("a", 1, &n.to_string())]), Durability::Now).is_ok())))
+                .map(|n| {
+                    scope.spawn(move || {
+                        usize::from(store.commit(&puts(vec![put("a", 1, &n.to_string())]), Durability::Now).is_ok())
+                    })
+                })
                 .collect();
             writers.into_iter().map(|writer| writer.join().unwrap()).sum()
         });
@@ -157,8 +171,11 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let change = ("[ab]/[xy]", 0u64..4, prop::option::of("[a-z]{0,3}"))
-        .prop_map(|(key, expect, value)| Put { key, expect, value: value.map(String::into_bytes) });
+    let change = ("[ab]/[xy]", 0u64..4, prop::option::of("[a-z]{0,3}")).prop_map(|(key, expect, value)| Put {
+        key,
+        expect,
+        value: value.map(String::into_bytes),
+    });
     let durability = prop_oneof![Just(Durability::Soon), Just(Durability::Now)];
     prop_oneof![
         8 => (prop::collection::vec(change, 0..4), 0u64..3, prop::collection::vec(1u64..6, 0..2), durability)
@@ -260,7 +277,9 @@ mod sqlite {
 
     fn filled(directory: &Path) -> Sqlite {
         let store = Sqlite::open(directory).unwrap();
-        store.commit(&Batch { rows: vec![row(1, "a")], puts: vec![put("k", 0, "v")], erase: vec![] }, Durability::Now).unwrap();
+        store
+            .commit(&Batch { rows: vec![row(1, "a")], puts: vec![put("k", 0, "v")], erase: vec![] }, Durability::Now)
+            .unwrap();
         store
     }
 
@@ -317,7 +336,8 @@ mod sqlite {
 
     #[test]
     fn damage_is_an_error_and_never_an_empty_start() {
-        let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 6] = [
+        type Damage = fn(Vec<u8>) -> Vec<u8>;
+        let damages: [(&str, Damage); 6] = [
             ("cut to nothing", |_| Vec::new()),
             ("cut in its head", |whole| whole[..60].to_vec()),
             ("cut in half", |whole| whole[..whole.len() / 2].to_vec()),
@@ -328,7 +348,10 @@ mod sqlite {
             }),
             ("another database", |_| {
                 let place = tempfile::tempdir().unwrap();
-                rusqlite::Connection::open(place.path().join("x")).unwrap().execute_batch("CREATE TABLE journal (a)").unwrap();
+                rusqlite::Connection::open(place.path().join("x"))
+                    .unwrap()
+                    .execute_batch("CREATE TABLE journal (a)")
+                    .unwrap();
                 fs::read(place.path().join("x")).unwrap()
             }),
         ];
@@ -374,11 +397,18 @@ mod sqlite {
         let directory = place.path().join("state");
         let store = Sqlite::open(&directory).unwrap();
         let secret = "the-payload-nobody-may-find".repeat(400);
-        store.commit(&rows(vec![row(1, "a"), Row { sealed: Some(secret.clone().into()), ..row(2, "b") }]), Durability::Now).unwrap();
+        store
+            .commit(
+                &rows(vec![row(1, "a"), Row { sealed: Some(secret.clone().into()), ..row(2, "b") }]),
+                Durability::Now,
+            )
+            .unwrap();
         store.tend().unwrap();
         let copies = || {
             let files = fs::read_dir(&directory).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
-            files.map(|content| content.windows(27).filter(|window| *window == &secret.as_bytes()[..27]).count()).sum::<usize>()
+            files
+                .map(|content| content.windows(27).filter(|window| *window == &secret.as_bytes()[..27]).count())
+                .sum::<usize>()
         };
         assert!(copies() > 0);
         store.commit(&Batch { erase: vec![2], ..Batch::default() }, Durability::Now).unwrap();

@@ -157,13 +157,23 @@ impl Store for Memory {
 
     fn get(&self, key: &str) -> Result<Option<Found>, StoreError> {
         let inner = self.lit()?;
-        Ok(inner.now.values.get(key).map(|(version, value)| Found { key: key.into(), version: *version, value: value.clone() }))
+        Ok(inner.now.values.get(key).map(|(version, value)| Found {
+            key: key.into(),
+            version: *version,
+            value: value.clone(),
+        }))
     }
 
     fn scan(&self, prefix: &str) -> Result<Vec<Found>, StoreError> {
         let inner = self.lit()?;
-        let values = inner.now.values.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
-        Ok(values.map(|(key, (version, value))| Found { key: key.clone(), version: *version, value: value.clone() }).collect())
+        let values = inner
+            .now
+            .values
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix));
+        Ok(values
+            .map(|(key, (version, value))| Found { key: key.clone(), version: *version, value: value.clone() })
+            .collect())
     }
 
     fn rows(&self, sequence: u64, most: usize) -> Result<Vec<Row>, StoreError> {

@@ -111,7 +111,8 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateError> {
 /// When it is missing, not a plain file, somebody else's, or open to others.
 pub fn open(path: &Path, options: &mut OpenOptions) -> Result<File, PrivateError> {
     let fault = |error| PrivateError::Io { path: path.into(), error };
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let no_follow =
+        i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = match options.custom_flags(no_follow).open(path) {
         Ok(file) => file,
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
@@ -151,7 +152,9 @@ pub fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, PrivateError> {
 /// When the file system fails.
 pub fn sync_parent(path: &Path) -> Result<(), PrivateError> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| PrivateError::Io { path: parent.into(), error })
+    File::open(parent)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| PrivateError::Io { path: parent.into(), error })
 }
 
 fn owned(path: &Path, found: &fs::Metadata, wanted: u32) -> Result<(), PrivateError> {
@@ -184,7 +187,9 @@ mod tests {
         assert_eq!(fs::metadata(&directory_path).unwrap().permissions().mode() & 0o777, 0o700);
         let path = directory_path.join("key");
         create(&path, b"one").unwrap();
-        assert!(matches!(create(&path, b"two"), Err(PrivateError::Io { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists));
+        assert!(
+            matches!(create(&path, b"two"), Err(PrivateError::Io { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists)
+        );
         assert_eq!(&**read(&path).unwrap(), b"one");
         replace(&path, b"three").unwrap();
         assert_eq!(&**read(&path).unwrap(), b"three");

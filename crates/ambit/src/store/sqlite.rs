@@ -131,7 +131,9 @@ impl Sqlite {
     fn writer(&self) -> Result<&Writer, StoreError> {
         let writer = self.writer.as_ref().ok_or_else(|| StoreError::Failed("it was opened to read".into()))?;
         if writer.lost.load(Ordering::Acquire) {
-            return Err(StoreError::Failed("an earlier commit did not reach the disk, so nothing more is taken".into()));
+            return Err(StoreError::Failed(
+                "an earlier commit did not reach the disk, so nothing more is taken".into(),
+            ));
         }
         Ok(writer)
     }
@@ -144,7 +146,10 @@ impl Sqlite {
         let (sequence, hash) = (row.get::<_, i64>(0)?, row.get_ref(2)?.as_blob()?.try_into());
         Ok(match (u64::try_from(sequence), hash) {
             (Ok(sequence), Ok(hash)) => Ok(Row { sequence, body: row.get(1)?, hash, sealed: row.get(3)? }),
-            _ => Err(StoreError::Damaged { path: self.path.clone(), why: format!("row {sequence} of the journal is malformed") }),
+            _ => Err(StoreError::Damaged {
+                path: self.path.clone(),
+                why: format!("row {sequence} of the journal is malformed"),
+            }),
         })
     }
 }
@@ -154,7 +159,9 @@ impl Store for Sqlite {
         let writer = self.writer()?;
         {
             let mut connection = lock_of(&writer.connection);
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| self.fault(error))?;
+            let transaction = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(|error| self.fault(error))?;
             for change in &batch.puts {
                 if !put(&transaction, change).map_err(|error| self.fault(error))? {
                     return Err(StoreError::Conflict { key: change.key.clone() });
@@ -213,7 +220,8 @@ impl Store for Sqlite {
     fn scan(&self, prefix: &str) -> Result<Vec<Found>, StoreError> {
         let reader = lock_of(&self.reader);
         let read = || {
-            let mut statement = reader.prepare_cached("SELECT key, version, value FROM state WHERE key >= ?1 ORDER BY key")?;
+            let mut statement =
+                reader.prepare_cached("SELECT key, version, value FROM state WHERE key >= ?1 ORDER BY key")?;
             let mut rows = statement.query([prefix])?;
             let mut all = Vec::new();
             while let Some(row) = rows.next()? {
@@ -230,9 +238,11 @@ impl Store for Sqlite {
     fn rows(&self, sequence: u64, most: usize) -> Result<Vec<Row>, StoreError> {
         let reader = lock_of(&self.reader);
         let read = || {
-            let mut statement =
-                reader.prepare_cached("SELECT sequence, body, hash, sealed FROM journal WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2")?;
-            let (sequence, most) = (i64::try_from(sequence).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
+            let mut statement = reader.prepare_cached(
+                "SELECT sequence, body, hash, sealed FROM journal WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2",
+            )?;
+            let (sequence, most) =
+                (i64::try_from(sequence).unwrap_or(i64::MAX), i64::try_from(most).unwrap_or(i64::MAX));
             statement.query_map([sequence, most], |row| self.read_row(row))?.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(|error| self.fault(error))?.into_iter().collect()
@@ -259,15 +269,18 @@ fn put(connection: &Connection, Put { key, expect, value }: &Put) -> rusqlite::R
             )?
             .execute(params![key, value])?,
         (0, None) => {
-            let exists: bool =
-                connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM state WHERE key = ?1)")?.query_row([key], |row| row.get(0))?;
+            let exists: bool = connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM state WHERE key = ?1)")?
+                .query_row([key], |row| row.get(0))?;
             usize::from(!exists)
         }
         (_, Some(value)) => connection
             .prepare_cached("UPDATE state SET version = version + 1, value = ?3 WHERE key = ?1 AND version = ?2")?
             .execute(params![key, expect_stored, value])?,
         (_, None) => {
-            let gone = connection.prepare_cached("DELETE FROM state WHERE key = ?1 AND version = ?2")?.execute(params![key, expect_stored])?;
+            let gone = connection
+                .prepare_cached("DELETE FROM state WHERE key = ?1 AND version = ?2")?
+                .execute(params![key, expect_stored])?;
             if gone == 1 {
                 connection
                     .prepare_cached("INSERT OR REPLACE INTO removed (key, version) VALUES (?1, ?2)")?
@@ -306,9 +319,16 @@ fn found(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
 /// Makes a new store beside its place and moves it there whole: a store that exists is never one half made.
 fn make(path: &Path) -> Result<(), StoreError> {
     let beside = path.with_extension("new");
-    for name in [beside.clone(), path.with_extension("new-wal"), path.with_extension("new-shm"), path.with_extension("new-journal")] {
+    for name in [
+        beside.clone(),
+        path.with_extension("new-wal"),
+        path.with_extension("new-shm"),
+        path.with_extension("new-journal"),
+    ] {
         match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(private::PrivateError::Io { path: name, error }.into()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(private::PrivateError::Io { path: name, error }.into());
+            }
             _ => {}
         }
     }
@@ -351,7 +371,9 @@ fn look_through(path: &Path, connection: &Connection) -> Result<(), StoreError> 
         _ => return damaged("its version is not one that ambit ever wrote"),
     }
     let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE name IN ('journal', 'state', 'removed')", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name IN ('journal', 'state', 'removed')", [], |row| {
+            row.get(0)
+        })
         .map_err(fault)?;
     if tables != 3 {
         return damaged("tables are missing");
@@ -393,12 +415,16 @@ fn lock_of<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn fault(path: &Path, error: rusqlite::Error) -> StoreError {
     match &error {
-        rusqlite::Error::StatementChangedRows(_) => StoreError::Failed("a row of the journal does not follow the one before".into()),
+        rusqlite::Error::StatementChangedRows(_) => {
+            StoreError::Failed("a row of the journal does not follow the one before".into())
+        }
         rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..) => {
             StoreError::Damaged { path: path.into(), why: error.to_string() }
         }
         _ => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { path: path.into(), why: error.to_string() },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Damaged { path: path.into(), why: error.to_string() }
+            }
             _ => StoreError::Failed(error.to_string()),
         },
     }
