@@ -1,1 +1,0 @@
-//! ambit.toml: where things are. It grants nothing.

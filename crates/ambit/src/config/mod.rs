@@ -1,0 +1,363 @@
+//! `ambit.toml`: where things are, and how a system's tools read. It grants nothing, but what it says is in the
+//! release's digest.
+//!
+//! [`read`] never fails: it gives what was read, and everything that is wrong with it. Paths in it are relative to the
+//! file's own directory. The types here are the JSON Schema that `ambit schema config` prints; their words are the help.
+
+mod check;
+pub mod find;
+pub mod program;
+pub mod secret;
+pub mod strict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ambit_core::catalog::SystemKind;
+use ambit_core::effect::Verb;
+use ambit_core::scope::Span;
+use ambit_core::scope::diagnostics::{Diagnostic, Severity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use secret::Secret;
+pub use strict::Places;
+
+/// The most bytes of `ambit.toml` that are read.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Reads the text of `ambit.toml`. `None` exactly when one of the diagnostics is an error.
+#[must_use]
+pub fn read(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let (config, places, mut found) = strict::read::<Config>(text, MOST_BYTES);
+    let Some(mut config) = config else { return (None, found) };
+    config.places = places;
+    found.extend(check::check(&config));
+    found.sort_by_key(|diagnostic| diagnostic.at.bytes.start);
+    let sound = found.iter().all(|diagnostic| diagnostic.severity != Severity::Error);
+    (sound.then_some(config), found)
+}
+
+/// Where things are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(title = "ambit.toml")]
+pub struct Config {
+    /// The live systems behind Ambit, by name. The name is the part of a target before the first dot.
+    pub systems: BTreeMap<String, System>,
+    /// The people who own and confirm, by name.
+    pub people: BTreeMap<String, Person>,
+    /// Typed sets that the owner keeps, by name; a scope says `is in NAME`.
+    pub lists: BTreeMap<String, List>,
+    /// Tags by path: `SYSTEM`, `SYSTEM.RESOURCE` or `SYSTEM.RESOURCE.FIELD`; whatever lies under the path inherits them.
+    pub tags: BTreeMap<String, BTreeSet<String>>,
+    /// The agents, by name, each with its one scope.
+    pub agents: BTreeMap<String, Agent>,
+    /// What keeps agents from flooding people.
+    pub limits: Limits,
+    /// Where Ambit keeps its own state.
+    pub state: State,
+    /// Where each key stands in the text.
+    #[serde(skip)]
+    pub places: Places,
+}
+
+/// A live system behind Ambit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct System {
+    /// Which protocol the system speaks.
+    pub kind: Kind,
+    /// The program to start and its arguments, pinned to a version or a digest; for `mcp` and `shell`.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// What the program finds in its environment; a secret is a reference: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`.
+    #[serde(default)]
+    pub env: BTreeMap<String, Setting>,
+    /// Where the system listens; for `postgres` and `http`. With a password in it, a reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Setting>,
+    /// The directory the program starts in; that of `ambit.toml` unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Tags that everything in the system inherits.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// The seconds that one call may take.
+    #[serde(default = "timeout_seconds")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub timeout_seconds: u64,
+    /// The tools that change nothing, by name: short for `reads = true` in the table of each.
+    #[serde(default)]
+    pub reading_tools: BTreeSet<String>,
+    /// How single tools read, by name.
+    #[serde(default)]
+    pub tools: BTreeMap<String, Tool>,
+}
+
+/// Which protocol a system speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A server of the Model Context Protocol, over standard input and output.
+    Mcp,
+    /// A PostgreSQL database.
+    Postgres,
+    /// An HTTP API.
+    Http,
+    /// A host on which commands run.
+    Shell,
+}
+
+impl From<Kind> for SystemKind {
+    fn from(kind: Kind) -> SystemKind {
+        match kind {
+            Kind::Mcp => SystemKind::Mcp,
+            Kind::Postgres => SystemKind::Postgres,
+            Kind::Http => SystemKind::Http,
+            Kind::Shell => SystemKind::Shell,
+        }
+    }
+}
+
+/// Plain text, or a secret by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Setting {
+    /// Plain text, which is no secret.
+    Plain(String),
+    /// A secret by reference.
+    Secret(Secret),
+}
+
+/// How a tool reads: what calling it does. It can only tighten, except for `reads`, which lets a *can read* line name the tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Tool {
+    /// What calling the tool does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verb: Option<Doing>,
+    /// To what, by path; the tool itself unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// To which fields of the resource; all of them, and any added later, unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub fields: Option<BTreeSet<String>>,
+    /// What else calling the tool does.
+    pub effects: Vec<ToolEffect>,
+    /// The argument that holds the amount moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub amount: Option<String>,
+    /// Tags of what the tool returns.
+    pub returns: BTreeSet<String>,
+    /// Whether what the tool does can be taken back; counts as not unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reversible: Option<bool>,
+    /// Whether calling the tool changes nothing; counts as changing unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<bool>,
+    /// Tags of the tool itself.
+    pub tags: BTreeSet<String>,
+}
+
+/// One thing that calling a tool does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ToolEffect {
+    /// What is done.
+    pub verb: Doing,
+    /// To what, by path.
+    pub resource: String,
+    /// To which fields of the resource; all of them, and any added later, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub fields: Option<BTreeSet<String>>,
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doing {
+    /// Looks, changes nothing.
+    Read,
+    /// Adds something new.
+    Create,
+    /// Changes something that exists.
+    Update,
+    /// Removes something.
+    Delete,
+    /// Calls a tool or an operation.
+    Call,
+    /// Starts a program.
+    Run,
+    /// Changes a schema or a configuration.
+    Define,
+}
+
+impl From<Doing> for Verb {
+    fn from(doing: Doing) -> Verb {
+        match doing {
+            Doing::Read => Verb::Read,
+            Doing::Create => Verb::Create,
+            Doing::Update => Verb::Update,
+            Doing::Delete => Verb::Delete,
+            Doing::Call => Verb::Call,
+            Doing::Run => Verb::Run,
+            Doing::Define => Verb::Define,
+        }
+    }
+}
+
+/// Somebody who owns or confirms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Person {
+    /// The person's address, as a scope's `owner` names it.
+    #[schemars(length(min = 1))]
+    pub email: String,
+    /// The roles the person has; a scope says `by ROLE`.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// The operating-system user that proves the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub os_user: Option<String>,
+}
+
+/// A typed set that the owner keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct List {
+    /// What its members are.
+    pub kind: ListKind,
+    /// The members, where they stand here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<BTreeSet<String>>,
+    /// The file with the members, one a line; `#` begins a comment line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub file: Option<String>,
+    /// The role or person who may add to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<String>,
+    /// Whether somebody outside can get a member onto it (contacts from received mail, accounts paid before); counts as yes unless said.
+    #[serde(default = "yes")]
+    pub outsiders_can_extend: bool,
+}
+
+/// What a list's members are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListKind {
+    /// Exact values.
+    Value,
+    /// Mail addresses.
+    Address,
+    /// Domains, of addresses.
+    Domain,
+    /// Hosts, of URLs.
+    Host,
+    /// Directories.
+    Path,
+}
+
+/// A non-human principal with exactly one scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Agent {
+    /// The scope document, by path.
+    #[schemars(length(min = 1))]
+    pub scope: String,
+    /// The systems that stand behind the agent's gate, by name.
+    pub systems: BTreeSet<String>,
+    /// The operating-system user that the agent runs as; without one, the boundary is *advised*, not *enforced*.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub os_user: Option<String>,
+}
+
+/// What keeps agents from flooding people, and people from being waited for too long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// The seconds that an agent's call is kept open for a person before it is told *pending*; clients give up at 60.
+    #[schemars(range(min = 0, max = 50))]
+    pub pending_wait_seconds: u64,
+    /// The most holds of one agent that wait at once.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub waiting_holds: u64,
+    /// The most holds that one agent may cause in 24 hours.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub daily_holds: u64,
+    /// So many refusals or outside asks within the trip's window stop the agent.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub trip_refusals: u64,
+    /// The trip's window, in minutes.
+    #[schemars(range(min = 1, max = 1440))]
+    pub trip_window_minutes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { pending_wait_seconds: 50, waiting_holds: 20, daily_holds: 100, trip_refusals: 20, trip_window_minutes: 10 }
+    }
+}
+
+/// Where Ambit keeps its own state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct State {
+    /// The directory of the store, the journal and the keys.
+    #[schemars(length(min = 1))]
+    pub dir: String,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State { dir: ".ambit".to_owned() }
+    }
+}
+
+impl Config {
+    /// Where the value at that path of keys stands in the text.
+    #[must_use]
+    pub fn at(&self, path: &[&str]) -> Span {
+        self.places.at(path)
+    }
+
+    /// The person of that name, or of that address.
+    #[must_use]
+    pub fn person(&self, who: &str) -> Option<(&str, &Person)> {
+        let named = self.people.get_key_value(who);
+        let found = named.or_else(|| self.people.iter().find(|(_, person)| person.email.eq_ignore_ascii_case(who)));
+        found.map(|(name, person)| (name.as_str(), person))
+    }
+
+    /// The people who have that role, by name.
+    pub fn people_in<'a>(&'a self, role: &'a str) -> impl Iterator<Item = (&'a str, &'a Person)> {
+        self.people.iter().filter(move |(_, person)| person.roles.contains(role)).map(|(name, person)| (name.as_str(), person))
+    }
+
+    /// Every role that somebody has.
+    #[must_use]
+    pub fn roles(&self) -> BTreeSet<&str> {
+        self.people.values().flat_map(|person| &person.roles).map(String::as_str).collect()
+    }
+}
+
+impl System {
+    /// Whether the owner says that calling that tool changes nothing.
+    #[must_use]
+    pub fn reads(&self, tool: &str) -> bool {
+        self.reading_tools.contains(tool) || self.tools.get(tool).and_then(|tool| tool.reads) == Some(true)
+    }
+}
+
+fn timeout_seconds() -> u64 {
+    60
+}
+
+fn yes() -> bool {
+    true
+}
