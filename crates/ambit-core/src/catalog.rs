@@ -30,6 +30,19 @@ pub enum SystemKind {
     Shell,
 }
 
+impl SystemKind {
+    /// The word in `ambit.toml`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            SystemKind::Mcp => "mcp",
+            SystemKind::Postgres => "postgres",
+            SystemKind::Http => "http",
+            SystemKind::Shell => "shell",
+        }
+    }
+}
+
 /// A live system behind Ambit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {

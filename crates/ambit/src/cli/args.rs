@@ -1,24 +1,73 @@
-//! What was said on the command line.
+//! What was said on the command line. Each command's own arguments stand in its file.
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
-use super::demo;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use super::{check, completions, demo, schema};
 
 /// The permission boundary for AI agents in live systems.
+///
+/// The owner of a workflow writes down what one agent can read, what it can write, what a human must confirm and what
+/// it cannot touch. Ambit tests that page and enforces it in front of the live systems.
+///
+/// Exit codes: 0 allowed or fine, 1 refused or findings, 2 usage, 3 held, 4 fault.
 #[derive(Debug, Parser)]
-#[command(name = "ambit", version, arg_required_else_help = true)]
+#[command(name = "ambit", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Args {
+    /// `ambit.toml`, or the directory it stands in [default: the nearest one from here upward]
+    #[arg(long, global = true, value_name = "PATH", env = "AMBIT_CONFIG", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// When to colour; `NO_COLOR` in the environment means never
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: When,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// A command.
+/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Plays the incident that Ambit exists for, on a sample company: without Ambit, then with it.
+    /// Say what is wrong with a scope and with `ambit.toml`, and whether it is ready to be released
+    Check(check::CheckArgs),
+    /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
     Demo(demo::DemoArgs),
-    /// One system of the sample company, as a server of the Model Context Protocol on standard input and output.
+    /// One system of the sample company, as a server of the Model Context Protocol on standard input and output
     #[command(hide = true)]
     DemoServer(demo::ServerArgs),
+    /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter
+    Schema(schema::SchemaArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// To a terminal that can.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// How a command prints what it found; to be flattened into the arguments of those that can do both.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub struct Printed {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// For whom to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a program: one JSON document.
+    Json,
 }

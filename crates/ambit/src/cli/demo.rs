@@ -2,10 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 
+use super::Exit;
 use crate::demo::company::Company;
 use crate::demo::play;
 use crate::demo::server::{self, System};
@@ -25,14 +25,22 @@ pub struct ServerArgs {
     system: System,
 }
 
-pub fn run(_: &DemoArgs) -> anyhow::Result<ExitCode> {
+/// Plays it.
+///
+/// # Errors
+/// When the sample company cannot be set up.
+pub fn run(_: &DemoArgs) -> anyhow::Result<Exit> {
     let program = std::env::current_exe()?;
     play::play(&program, anstream::stdout().lock())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Fine)
 }
 
-pub fn serve(said: &ServerArgs) -> anyhow::Result<ExitCode> {
+/// Serves one system until its input ends.
+///
+/// # Errors
+/// When the company cannot be opened.
+pub fn serve(said: &ServerArgs) -> anyhow::Result<Exit> {
     let company = Company::open_or_found(&said.db)?;
     server::serve(&company, said.system, io::stdin().lock(), io::stdout().lock())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Fine)
 }

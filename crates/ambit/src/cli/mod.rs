@@ -1,24 +1,68 @@
-//! The command line: `args.rs` is what was said, one file a command is what it does.
+//! The command line: `args.rs` is what was said, `options.rs` what it means, one file a command is what it does.
+//!
+//! Data goes to standard output and talk to standard error. Every command ends with an [`Exit`], whose numbers are the
+//! same everywhere.
 
-mod args;
-mod demo;
+pub mod args;
+pub mod check;
+pub mod completions;
+pub mod demo;
+pub mod options;
+pub mod output;
+pub mod schema;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use args::{Args, Command};
+use options::Options;
+
+pub use output::Trouble;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Allowed, or nothing is wrong.
+    Fine = 0,
+    /// Refused, or something was found.
+    Refused = 1,
+    /// The command was not understood.
+    Usage = 2,
+    /// Held: it waits for a person.
+    Held = 3,
+    /// Ambit could not do its work.
+    Fault = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match args::Args::parse().command {
-        args::Command::Demo(said) => demo::run(&said),
-        args::Command::DemoServer(said) => demo::serve(&said),
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors; where they cannot be written there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Fine.into() };
+        }
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(FAULT)
-    })
+    let options = Options::of(&args);
+    let exit = run(args.command, &options).unwrap_or_else(|stopped| output::tell(&stopped));
+    exit.into()
 }
 
-/// The exit code when Ambit could not do its work.
-const FAULT: u8 = 4;
+fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
+    match command {
+        Command::Check(args) => check::run(&args, options),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoServer(args) => demo::serve(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    }
+}

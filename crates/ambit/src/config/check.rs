@@ -1,6 +1,7 @@
 //! What is wrong with an `ambit.toml` whose shape is right: names that lead nowhere, secrets written out, programs
 //! that are not pinned.
 
+use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
 use super::program::unpinned;
@@ -35,16 +36,26 @@ struct Check<'a> {
 impl Check<'_> {
     fn system(&mut self, name: &str, system: &System) {
         let here = ["systems", name];
-        if !is_name(name) || name.contains("__") {
+        if !is_name(name) || name.contains('.') || name.contains("__") {
             let help = "a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot";
             self.error("bad-name", &here, format!("`{name}` cannot be a system's name"), help);
         }
         match system.kind {
             Kind::Mcp | Kind::Shell if system.command.is_empty() => {
-                self.error("missing-key", &here, format!("the system `{name}` has no `command`"), "add `command = [\"PROGRAM\", \"ARGUMENT\"]`");
+                self.error(
+                    "missing-key",
+                    &here,
+                    format!("the system `{name}` has no `command`"),
+                    "add `command = [\"PROGRAM\", \"ARGUMENT\"]`",
+                );
             }
             Kind::Postgres | Kind::Http if system.url.is_none() => {
-                self.error("missing-key", &here, format!("the system `{name}` has no `url`"), "add `url = { env = \"NAME_OF_A_VARIABLE\" }`");
+                self.error(
+                    "missing-key",
+                    &here,
+                    format!("the system `{name}` has no `url`"),
+                    "add `url = { env = \"NAME_OF_A_VARIABLE\" }`",
+                );
             }
             _ => {}
         }
@@ -85,7 +96,7 @@ impl Check<'_> {
 
     fn not_for(&mut self, system: &str, key: &str, is_set: bool) {
         if is_set {
-            let kind = self.config.systems.get(system).map_or("", |system| word_of(system.kind));
+            let kind = self.config.systems.get(system).map_or("", |system| SystemKind::from(system.kind).word());
             let message = format!("a system of kind `{kind}` has no `{key}`");
             self.error("key-not-for-kind", &["systems", system, key], message, "remove it, or choose another `kind`");
         }
@@ -109,7 +120,12 @@ impl Check<'_> {
                 self.secret_written_out(path, &format!("`{key}`"));
             }
             Setting::Secret(Secret::Command(words)) if words.is_empty() => {
-                self.error("empty-list", path, format!("the command that gives `{key}` is empty"), "write the program and its arguments");
+                self.error(
+                    "empty-list",
+                    path,
+                    format!("the command that gives `{key}` is empty"),
+                    "write the program and its arguments",
+                );
             }
             _ => {}
         }
@@ -123,30 +139,68 @@ impl Check<'_> {
     fn person(&mut self, name: &str, person: &Person) {
         let here = ["people", name];
         if !is_name(name) {
-            self.error("bad-name", &here, format!("`{name}` cannot be a person's name"), "a name is made of letters, digits, `-`, `_` and `.`");
+            self.error(
+                "bad-name",
+                &here,
+                format!("`{name}` cannot be a person's name"),
+                "a name is made of letters, digits, `-`, `_` and `.`",
+            );
         }
         if self.config.roles().contains(name) {
             let message = format!("`{name}` is a person and a role");
-            self.error("ambiguous-name", &here, message, "a scope says `by NAME`: give the person or the role another name");
+            self.error(
+                "ambiguous-name",
+                &here,
+                message,
+                "a scope says `by NAME`: give the person or the role another name",
+            );
         }
         if !is_address(&person.email) {
-            self.error("bad-address", &["people", name, "email"], format!("`{}` is not a mail address", person.email), "write it as `name@domain.example`");
+            self.error(
+                "bad-address",
+                &["people", name, "email"],
+                format!("`{}` is not a mail address", person.email),
+                "write it as `name@domain.example`",
+            );
         }
-        let twin = self.config.people.iter().find(|(other, twin)| other.as_str() < name && twin.email.eq_ignore_ascii_case(&person.email));
+        let twin = self
+            .config
+            .people
+            .iter()
+            .find(|(other, twin)| other.as_str() < name && twin.email.eq_ignore_ascii_case(&person.email));
         if let Some((twin, _)) = twin {
             let message = format!("`{twin}` and `{name}` have the same address");
-            self.error("duplicate-person", &["people", name, "email"], message, "one person has one entry, with all their roles");
+            self.error(
+                "duplicate-person",
+                &["people", name, "email"],
+                message,
+                "one person has one entry, with all their roles",
+            );
         }
         for role in &person.roles {
             if !is_name(role) {
-                self.error("bad-name", &["people", name, "roles"], format!("`{role}` cannot be a role's name"), "a name is made of letters, digits, `-`, `_` and `.`");
+                self.error(
+                    "bad-name",
+                    &["people", name, "roles"],
+                    format!("`{role}` cannot be a role's name"),
+                    "a name is made of letters, digits, `-`, `_` and `.`",
+                );
             }
         }
         if let Some(user) = &person.os_user {
-            let twin = self.config.people.iter().find(|(other, twin)| other.as_str() < name && twin.os_user.as_ref() == Some(user));
+            let twin = self
+                .config
+                .people
+                .iter()
+                .find(|(other, twin)| other.as_str() < name && twin.os_user.as_ref() == Some(user));
             if let Some((twin, _)) = twin {
                 let message = format!("the user `{user}` is `{twin}` already");
-                self.error("duplicate-person", &["people", name, "os-user"], message, "an operating-system user proves one person");
+                self.error(
+                    "duplicate-person",
+                    &["people", name, "os-user"],
+                    message,
+                    "an operating-system user proves one person",
+                );
             }
         }
     }
@@ -154,7 +208,12 @@ impl Check<'_> {
     fn list(&mut self, name: &str, list: &List) {
         let here = ["lists", name];
         if !is_name(name) {
-            self.error("bad-name", &here, format!("`{name}` cannot be a list's name"), "a name is made of letters, digits, `-`, `_` and `.`");
+            self.error(
+                "bad-name",
+                &here,
+                format!("`{name}` cannot be a list's name"),
+                "a name is made of letters, digits, `-`, `_` and `.`",
+            );
         }
         match (&list.members, &list.file) {
             (None, None) => {
@@ -162,13 +221,23 @@ impl Check<'_> {
                 self.error("missing-key", &here, format!("the list `{name}` has no members"), help);
             }
             (Some(_), Some(_)) => {
-                self.error("contradiction", &here, format!("the list `{name}` has `members` and a `file`"), "keep one of the two");
+                self.error(
+                    "contradiction",
+                    &here,
+                    format!("the list `{name}` has `members` and a `file`"),
+                    "keep one of the two",
+                );
             }
             (Some(members), None) => {
                 for member in members {
                     if let Some(wanted) = list.kind.misfit(member) {
                         let message = format!("`{member}` is not {wanted}");
-                        self.error("wrong-member", &["lists", name, "members"], message, "correct it, or change the list's `kind`");
+                        self.error(
+                            "wrong-member",
+                            &["lists", name, "members"],
+                            message,
+                            "correct it, or change the list's `kind`",
+                        );
                     }
                 }
             }
@@ -178,7 +247,8 @@ impl Check<'_> {
             && !self.config.roles().contains(who.as_str())
             && self.config.person(who).is_none()
         {
-            let known: Vec<&str> = self.config.roles().into_iter().chain(self.config.people.keys().map(String::as_str)).collect();
+            let known: Vec<&str> =
+                self.config.roles().into_iter().chain(self.config.people.keys().map(String::as_str)).collect();
             self.unknown("unknown-person", &["lists", name, "add"], "person or role", who, &known);
         }
     }
@@ -194,17 +264,32 @@ impl Check<'_> {
 
     fn tags(&mut self, path: &[&str], tags: &std::collections::BTreeSet<String>) {
         for tag in tags.iter().filter(|tag| !is_name(tag)) {
-            self.error("bad-name", path, format!("`{tag}` cannot be a tag"), "a tag is made of letters, digits, `-`, `_` and `.`");
+            self.error(
+                "bad-name",
+                path,
+                format!("`{tag}` cannot be a tag"),
+                "a tag is made of letters, digits, `-`, `_` and `.`",
+            );
         }
     }
 
     fn agent(&mut self, name: &str, agent: &Agent) {
         let here = ["agents", name];
         if !is_name(name) {
-            self.error("bad-name", &here, format!("`{name}` cannot be an agent's name"), "a name is made of letters, digits, `-`, `_` and `.`");
+            self.error(
+                "bad-name",
+                &here,
+                format!("`{name}` cannot be an agent's name"),
+                "a name is made of letters, digits, `-`, `_` and `.`",
+            );
         }
         if self.config.people.contains_key(name) {
-            self.error("ambiguous-name", &here, format!("`{name}` is an agent and a person"), "an agent is nobody: give it another name");
+            self.error(
+                "ambiguous-name",
+                &here,
+                format!("`{name}` is an agent and a person"),
+                "an agent is nobody: give it another name",
+            );
         }
         for system in &agent.systems {
             if !self.config.systems.contains_key(system) {
@@ -215,7 +300,12 @@ impl Check<'_> {
         let shared = self.config.agents.iter().find(|(other, twin)| other.as_str() < name && twin.scope == agent.scope);
         if let Some((twin, _)) = shared {
             let message = format!("`{twin}` and `{name}` share the scope `{}`", agent.scope);
-            self.error("shared-scope", &["agents", name, "scope"], message, "an agent has exactly one scope and never shares it: write another document");
+            self.error(
+                "shared-scope",
+                &["agents", name, "scope"],
+                message,
+                "an agent has exactly one scope and never shares it: write another document",
+            );
         }
         if let Some(user) = &agent.os_user {
             let person = self.config.people.iter().find(|(_, person)| person.os_user.as_ref() == Some(user));
@@ -231,7 +321,9 @@ impl Check<'_> {
         let help = match nearest(written, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("no {what} is declared yet"),
-            None => format!("known are {}", known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")),
+            None => {
+                format!("known are {}", known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", "))
+            }
         };
         self.error(name, path, format!("there is no {what} `{written}`"), help);
     }
@@ -256,25 +348,21 @@ impl ListKind {
         let clean = !member.is_empty() && member.trim() == member && !member.chars().any(char::is_control);
         let dotted = |name: &str| {
             let labels: Vec<&str> = name.split('.').collect();
-            labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')))
+            labels
+                .iter()
+                .all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')))
         };
         let (fits, wanted) = match self {
             ListKind::Value => (true, "a value: text without white space at its ends"),
             ListKind::Address => (is_address(member), "a mail address"),
             ListKind::Domain => (dotted(member), "a domain, such as `acme.example`"),
-            ListKind::Host => (dotted(member.strip_prefix("*.").unwrap_or(member)), "a host, such as `api.acme.example` or `*.acme.example`"),
+            ListKind::Host => (
+                dotted(member.strip_prefix("*.").unwrap_or(member)),
+                "a host, such as `api.acme.example` or `*.acme.example`",
+            ),
             ListKind::Path => (member.starts_with('/') || member.contains("://"), "a path from the root, or a URL"),
         };
         (!fits || !clean).then_some(wanted)
-    }
-}
-
-fn word_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mcp => "mcp",
-        Kind::Postgres => "postgres",
-        Kind::Http => "http",
-        Kind::Shell => "shell",
     }
 }
 
@@ -282,22 +370,31 @@ fn word_of(kind: Kind) -> &'static str {
 fn is_name(name: &str) -> bool {
     let inner = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     let is_dotted_name = |name: &str| !name.starts_with('.') && !name.ends_with('.');
-    !name.is_empty() && name.len() <= 64 && inner && is_dotted_name(name) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+    !name.is_empty()
+        && name.len() <= 64
+        && inner
+        && is_dotted_name(name)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn is_address(text: &str) -> bool {
-    let plain = text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, ',' | ';' | '<' | '>' | '"'));
+    let plain =
+        text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, ',' | ';' | '<' | '>' | '"'));
     let parts: Vec<&str> = text.split('@').collect();
-    plain && matches!(parts.as_slice(), [local, domain] if !local.is_empty() && !domain.is_empty() && !domain.starts_with('.') && !domain.ends_with('.'))
+    plain
+        && matches!(parts.as_slice(), [local, domain] if !local.is_empty() && !domain.is_empty() && !domain.starts_with('.') && !domain.ends_with('.'))
 }
 
 /// Whether a variable of that name holds a secret by every custom.
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     let words: Vec<&str> = key.split(['_', '-']).collect();
-    let secret = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY", "PGPASSWORD"];
+    let secret =
+        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY", "PGPASSWORD"];
     let ends = ["API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "SECRET_KEY", "AUTH_KEY"];
-    words.last().is_some_and(|last| secret.contains(last)) || words.contains(&"SECRET") || ends.iter().any(|end| key.ends_with(end))
+    words.last().is_some_and(|last| secret.contains(last))
+        || words.contains(&"SECRET")
+        || ends.iter().any(|end| key.ends_with(end))
 }
 
 /// Whether a URL in it carries a password.
@@ -305,6 +402,9 @@ fn has_password(text: &str) -> bool {
     text.split_whitespace().any(|word| {
         let Some((_, rest)) = word.split_once("://") else { return false };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
+        authority
+            .rsplit_once('@')
+            .and_then(|(user, _)| user.split_once(':'))
+            .is_some_and(|(_, password)| !password.is_empty())
     })
 }

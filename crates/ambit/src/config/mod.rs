@@ -6,9 +6,12 @@
 
 mod check;
 pub mod find;
+pub mod front;
 pub mod program;
 pub mod secret;
 pub mod strict;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -300,7 +303,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { pending_wait_seconds: 50, waiting_holds: 20, daily_holds: 100, trip_refusals: 20, trip_window_minutes: 10 }
+        Limits {
+            pending_wait_seconds: 50,
+            waiting_holds: 20,
+            daily_holds: 100,
+            trip_refusals: 20,
+            trip_window_minutes: 10,
+        }
     }
 }
 
@@ -336,7 +345,10 @@ impl Config {
 
     /// The people who have that role, by name.
     pub fn people_in<'a>(&'a self, role: &'a str) -> impl Iterator<Item = (&'a str, &'a Person)> {
-        self.people.iter().filter(move |(_, person)| person.roles.contains(role)).map(|(name, person)| (name.as_str(), person))
+        self.people
+            .iter()
+            .filter(move |(_, person)| person.roles.contains(role))
+            .map(|(name, person)| (name.as_str(), person))
     }
 
     /// Every role that somebody has.

@@ -9,7 +9,8 @@ pub fn unpinned(command: &[String]) -> Option<Unpinned> {
     let name = program.rsplit('/').next().unwrap_or(program);
     match (name, rest) {
         ("env", _) => {
-            let inner = rest.iter().position(|word| !word.contains('=') && !word.starts_with('-')).unwrap_or(rest.len());
+            let inner =
+                rest.iter().position(|word| !word.contains('=') && !word.starts_with('-')).unwrap_or(rest.len());
             unpinned(command.get(inner + 1..)?)
         }
         ("npx" | "bunx" | "pnpx", _) => package(rest, &["-p", "--package"], Pinning::Npm),
@@ -21,15 +22,21 @@ pub fn unpinned(command: &[String]) -> Option<Unpinned> {
         ("pipx", ["run", rest @ ..]) => package(rest, &["--spec"], Pinning::Python),
         ("docker" | "podman" | "nerdctl", ["run", rest @ ..]) => {
             let image = rest.iter().any(|word| word.contains("@sha256:"));
-            (!image).then(|| Unpinned { what: "the image".to_owned(), instead: "name it by digest: `IMAGE@sha256:…`".to_owned() })
+            (!image).then(|| Unpinned {
+                what: "the image".to_owned(),
+                instead: "name it by digest: `IMAGE@sha256:…`".to_owned(),
+            })
         }
-        ("sh" | "bash" | "zsh" | "dash" | "fish", _) if rest.iter().any(|word| word.starts_with('-') && word.contains('c')) => {
+        ("sh" | "bash" | "zsh" | "dash" | "fish", _)
+            if rest.iter().any(|word| word.starts_with('-') && word.contains('c')) =>
+        {
             let instead = "write the program and its arguments as a list, without a shell".to_owned();
             Some(Unpinned { what: "what the shell starts".to_owned(), instead })
         }
-        ("pip" | "pip3", _) => {
-            Some(Unpinned { what: "what pip installs".to_owned(), instead: "start the installed program, or use `uvx PACKAGE@VERSION`".to_owned() })
-        }
+        ("pip" | "pip3", _) => Some(Unpinned {
+            what: "what pip installs".to_owned(),
+            instead: "start the installed program, or use `uvx PACKAGE@VERSION`".to_owned(),
+        }),
         _ => None,
     }
 }
@@ -93,9 +100,9 @@ fn is_pinned(package: &str, pinning: Pinning) -> bool {
 fn is_exact(version: &str) -> bool {
     let number: &str = version.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<&str> = number.split('.').collect();
-    let digits_lead = parts.iter().all(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+    let digits_lead = parts.iter().take(2).all(|part| part.starts_with(|c: char| c.is_ascii_digit()));
     let plain = version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
-    let placeholder = parts.iter().any(|part| part.contains(['x', 'X']));
+    let placeholder = parts.iter().any(|part| matches!(*part, "x" | "X"));
     parts.len() >= 2 && digits_lead && plain && !placeholder
 }
 

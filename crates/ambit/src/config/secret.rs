@@ -69,7 +69,8 @@ impl Secret {
             }
             Secret::Command(words) => from_program(words, dir)?,
         };
-        let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() as u64 <= MOST_BYTES && !text.contains('\0'));
+        let text =
+            std::str::from_utf8(&bytes).ok().filter(|text| text.len() as u64 <= MOST_BYTES && !text.contains('\0'));
         let text = text.ok_or_else(|| SecretError::NotText(self.place()))?;
         let text = match self {
             Secret::Env(_) => text,

@@ -17,16 +17,27 @@ use toml::de::{DeTable, DeValue};
 /// Reads `text` (at most `most_bytes` of it) as a `T`. `None` exactly when a diagnostic is an error.
 #[must_use]
 pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, most_bytes: usize) -> (Option<T>, Places, Vec<Diagnostic>) {
-    let mut walk = Walk { lines: Lines::of(text), schema: schema_of::<T>(), found: Vec::new(), places: Places::default() };
+    let mut walk =
+        Walk { lines: Lines::of(text), schema: schema_of::<T>(), found: Vec::new(), places: Places::default() };
     if text.len() > most_bytes {
         let message = format!("the document has {} bytes, at most {most_bytes} are read", text.len());
-        walk.found.push(Diagnostic::error("too-large", Span { bytes: 0..0, line: 1 }, message, "split it, or remove what is no longer used"));
+        walk.found.push(Diagnostic::error(
+            "too-large",
+            Span { bytes: 0..0, line: 1 },
+            message,
+            "split it, or remove what is no longer used",
+        ));
         return (None, walk.places, walk.found);
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = walk.lines.span(error.span().unwrap_or(0..0));
-        walk.found.push(Diagnostic::error("bad-toml", at, one_line(error.message()), "write it as TOML 1.0: `key = value`, text between double quotes"));
+        walk.found.push(Diagnostic::error(
+            "bad-toml",
+            at,
+            one_line(error.message()),
+            "write it as TOML: `key = value`, text between double quotes",
+        ));
     }
     if !walk.found.is_empty() {
         return (None, walk.places, walk.found);
@@ -34,6 +45,7 @@ pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, most_bytes: usize) -> 
     let root = walk.schema.clone();
     let value = walk.table(&root, document.get_ref(), &document.span(), &mut Vec::new());
     let Walk { lines, mut found, places, .. } = walk;
+    found.sort_by_key(|one| one.at.bytes.start);
     if !found.is_empty() {
         return (None, places, found);
     }
@@ -41,7 +53,12 @@ pub fn read<T: DeserializeOwned + JsonSchema>(text: &str, most_bytes: usize) -> 
         Ok(read) => (Some(read), places, found),
         Err(error) => {
             // The walk and the type disagree: never read past that.
-            found.push(Diagnostic::error("wrong-type", lines.span(0..0), error.to_string(), "see the reference of this file"));
+            found.push(Diagnostic::error(
+                "wrong-type",
+                lines.span(0..0),
+                error.to_string(),
+                "see the reference of this file",
+            ));
             (None, places, found)
         }
     }
@@ -108,9 +125,11 @@ impl Walk {
         let fitting: Vec<&Value> = branches.iter().filter(|branch| type_of(branch) == Some(kind_of(value))).collect();
         match (fitting.as_slice(), value) {
             ([], _) => {
-                let wanted: Vec<&str> = branches.iter().filter_map(|b| type_of(b)).map(name_of).collect();
-                let message = format!("`{}` wants {}, this is {}", last(path), either(&wanted), name_of(kind_of(value)));
-                self.report("wrong-type", span, message, help_from(schema, &branches));
+                let mut wanted: Vec<&str> = branches.iter().filter_map(|b| type_of(b)).map(name_of).collect();
+                wanted.dedup();
+                let message =
+                    format!("`{}` wants {}, this is {}", last(path), either(&wanted), name_of(kind_of(value)));
+                self.report("wrong-type", span, message, self.help_from(schema));
                 Value::Null
             }
             ([one], DeValue::Table(table)) => self.table(&(*one).clone(), table, span, path),
@@ -118,7 +137,7 @@ impl Walk {
             ([one, ..], DeValue::Array(array)) => {
                 let items = one.get("items").cloned().unwrap_or(Value::Bool(true));
                 if array.is_empty() && one.get("minItems").and_then(Value::as_u64).unwrap_or(0) > 0 {
-                    self.report("empty-list", span, format!("`{}` is empty", last(path)), help_from(schema, &branches));
+                    self.report("empty-list", span, format!("`{}` is empty", last(path)), self.help_from(schema));
                 }
                 let mut read = Vec::new();
                 for (index, item) in array.iter().enumerate() {
@@ -132,7 +151,7 @@ impl Walk {
             ([one, ..], DeValue::Integer(integer)) => self.integer(one, integer, span, path),
             ([one, ..], DeValue::String(text)) => {
                 if text.is_empty() && one.get("minLength").and_then(Value::as_u64).unwrap_or(0) > 0 {
-                    self.report("empty-text", span, format!("`{}` is empty", last(path)), help_from(schema, &branches));
+                    self.report("empty-text", span, format!("`{}` is empty", last(path)), self.help_from(schema));
                 }
                 Value::String(text.to_string())
             }
@@ -161,13 +180,18 @@ impl Walk {
             }
             path.pop();
         }
-        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !table.contains_key(required) {
                 let message = match path.as_slice() {
                     [] => format!("`{required}` is missing"),
                     _ => format!("`{}` has no `{required}`", last(path)),
                 };
-                let at = if path.is_empty() { 0..0 } else { self.places.at(&path.iter().map(String::as_str).collect::<Vec<_>>()).bytes };
+                let at = if path.is_empty() {
+                    0..0
+                } else {
+                    self.places.at(&path.iter().map(String::as_str).collect::<Vec<_>>()).bytes
+                };
                 let at = if at.is_empty() { span.clone() } else { at };
                 self.report("missing-key", &at, message, describe(required, known.get(required)));
             }
@@ -176,9 +200,19 @@ impl Walk {
     }
 
     /// A table that may be one of several, told apart by a key that only one of them has.
-    fn one_of(&mut self, branches: &[&Value], table: &DeTable<'_>, span: &Range<usize>, path: &mut Vec<String>) -> Value {
+    fn one_of(
+        &mut self,
+        branches: &[&Value],
+        table: &DeTable<'_>,
+        span: &Range<usize>,
+        path: &mut Vec<String>,
+    ) -> Value {
         let keys = |branch: &Value| -> Vec<String> {
-            branch.get("properties").and_then(Value::as_object).map(|known| known.keys().cloned().collect()).unwrap_or_default()
+            branch
+                .get("properties")
+                .and_then(Value::as_object)
+                .map(|known| known.keys().cloned().collect())
+                .unwrap_or_default()
         };
         let chosen = branches.iter().find(|branch| keys(branch).iter().any(|key| table.contains_key(key.as_str())));
         match chosen {
@@ -192,7 +226,13 @@ impl Walk {
         }
     }
 
-    fn integer(&mut self, schema: &Value, integer: &toml::de::DeInteger<'_>, span: &Range<usize>, path: &[String]) -> Value {
+    fn integer(
+        &mut self,
+        schema: &Value,
+        integer: &toml::de::DeInteger<'_>,
+        span: &Range<usize>,
+        path: &[String],
+    ) -> Value {
         let number = i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok();
         let least = schema.get("minimum").and_then(Value::as_i64).unwrap_or(i64::MIN);
         let most = schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX);
@@ -200,7 +240,11 @@ impl Walk {
             Some(number) if (least..=most).contains(&number) => Value::from(number),
             _ => {
                 let message = format!("`{}` is {integer}", last(path));
-                let help = if most == i64::MAX { format!("write a whole number of at least {least}") } else { format!("write a whole number from {least} to {most}") };
+                let help = if most == i64::MAX {
+                    format!("write a whole number of at least {least}")
+                } else {
+                    format!("write a whole number from {least} to {most}")
+                };
                 self.report("out-of-range", span, message, help);
                 Value::Null
             }
@@ -245,9 +289,22 @@ impl Walk {
         }
         let alternatives = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
         match alternatives {
-            Some(all) => all.iter().flat_map(|one| self.branches(one)).filter(|one| type_of(one) != Some("null")).collect(),
+            Some(all) => {
+                all.iter().flat_map(|one| self.branches(one)).filter(|one| type_of(one) != Some("null")).collect()
+            }
             None => vec![schema.clone()],
         }
+    }
+
+    /// The schema's own words about a value, as the next step.
+    fn help_from(&self, schema: &Value) -> String {
+        let described = |schema: &Value| schema.get("description").and_then(Value::as_str).map(str::to_owned);
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix('#'));
+        let said = described(schema).or_else(|| described(self.schema.pointer(target?)?));
+        said.map_or_else(
+            || "see the reference of this file".to_owned(),
+            |text| one_line(&text).trim_end_matches('.').to_owned(),
+        )
     }
 
     fn place(&mut self, path: &[String], bytes: Range<usize>) {
@@ -313,12 +370,6 @@ fn words_of(branches: &[Value]) -> Vec<String> {
         words.extend(listed.into_iter().map(str::to_owned));
     }
     words
-}
-
-/// The schema's own words about a value, as the next step.
-fn help_from(schema: &Value, branches: &[Value]) -> String {
-    let said = std::iter::once(schema).chain(branches).find_map(|schema| schema.get("description")?.as_str());
-    said.map_or_else(|| "see the reference of this file".to_owned(), |text| one_line(text).trim_end_matches('.').to_owned())
 }
 
 fn describe(key: &str, schema: Option<&Value>) -> String {

@@ -1,0 +1,71 @@
+//! What the command line means: defaults filled in, files found.
+
+use std::path::PathBuf;
+
+use super::args::{Args, When};
+use super::output::{self, Trouble};
+use super::{Exit, output::say};
+use crate::config::find::{self, FindError};
+use crate::home::{Home, OpenError};
+use crate::report;
+
+/// What holds for every command.
+#[derive(Clone, Debug)]
+pub struct Options {
+    config: Option<PathBuf>,
+}
+
+impl Options {
+    /// What was said, with colour settled for the whole process.
+    #[must_use]
+    pub fn of(args: &Args) -> Options {
+        let choice = match args.color {
+            When::Auto => anstream::ColorChoice::Auto,
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        };
+        if choice != anstream::ColorChoice::Auto {
+            choice.write_global();
+        }
+        Options { config: args.config.clone() }
+    }
+
+    /// Where `ambit.toml` is.
+    ///
+    /// # Errors
+    /// A usage error when there is none.
+    pub fn config_path(&self) -> Result<PathBuf, Trouble> {
+        find::find(self.config.as_deref()).map_err(|error| match error {
+            FindError::Nowhere(_) => Trouble::new(
+                Exit::Usage,
+                error.to_string(),
+                "run it where `ambit.toml` stands, or name it with `--config PATH`",
+            ),
+            FindError::NoDirectory(_) => {
+                Trouble::new(Exit::Fault, error.to_string(), "name `ambit.toml` with `--config PATH`")
+            }
+        })
+    }
+
+    /// `ambit.toml` and the lock beside it. Errors in them are told on standard error.
+    ///
+    /// # Errors
+    /// When there is no `ambit.toml`, or it or the lock cannot be read or has errors.
+    pub fn home(&self) -> Result<Home, Trouble> {
+        match Home::open(&self.config_path()?) {
+            Ok(home) => Ok(home),
+            Err(OpenError::Wrong(findings)) => {
+                say(&report::human(&output::errors_only(findings)));
+                Err(Trouble::new(
+                    Exit::Refused,
+                    "`ambit.toml` or `ambit.lock` has errors",
+                    "correct what is shown above; `ambit check` shows everything",
+                ))
+            }
+            Err(OpenError::Unreadable { path, why }) => {
+                let message = OpenError::Unreadable { path, why }.to_string();
+                Err(Trouble::new(Exit::Usage, message, "name another `ambit.toml` with `--config PATH`"))
+            }
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! ambit.lock: the catalog as last looked at.
