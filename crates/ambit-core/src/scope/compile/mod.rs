@@ -111,7 +111,7 @@ impl Mask {
     }
 }
 
-fn index(lines: &[PolicyLine], setting: &Setting) -> Index {
+pub(crate) fn index(lines: &[PolicyLine], setting: &Setting) -> Index {
     let count = setting.catalog.resources().count();
     let mut by_resource: Vec<Vec<Entry>> = vec![Vec::new(); count];
     let mut index = Index::default();

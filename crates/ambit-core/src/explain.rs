@@ -1,0 +1,302 @@
+//! The words: what a decision, and a whole scope, say to a person or an agent. Rendered from the compiled policy, so
+//! that they cannot drift from what is enforced.
+
+use serde::Serialize;
+
+use crate::catalog::{ResourceKind, SystemKind};
+use crate::decision::{Bound, Decision, Ground, Verdict, Why};
+use crate::effect::{Effect, Standing};
+use crate::policy::{Policy, PolicyLine};
+use crate::reading::Reading;
+use crate::scope::print::{print_line, print_test};
+use crate::scope::{Line, Outside, Section, Target, Who};
+
+/// One ground in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// The line of the document, from 1; absent when no line is concerned.
+    pub line: Option<usize>,
+    /// The heading it stands under.
+    pub section: Option<&'static str>,
+    /// The line itself, in canonical words.
+    pub text: Option<String>,
+    /// What it makes of the action and why.
+    pub why: String,
+}
+
+/// Says one ground.
+#[must_use]
+pub fn ground(policy: &Policy, reading: &Reading, ground: &Ground) -> Said {
+    let line = ground.line.and_then(|id| policy.line(id));
+    Said {
+        line: line.map(|l| l.line.at.line),
+        section: line.map(|l| l.line.section.title()),
+        text: line.map(|l| print_line(&l.line)),
+        why: why(policy, reading, ground, line),
+    }
+}
+
+fn why(policy: &Policy, reading: &Reading, ground: &Ground, line: Option<&PolicyLine>) -> String {
+    let effect = ground.effect.and_then(|at| reading.effects.get(usize::from(at)));
+    let what = effect.map_or_else(|| "the action".to_owned(), |e| effect_words(policy, e));
+    match ground.why {
+        Why::Matches => match line.map(|l| l.line.section) {
+            Some(Section::CannotTouch) => format!("it cannot {what}"),
+            Some(Section::MustConfirm) => format!("a human must confirm before it may {what}"),
+            _ => format!("it may {what}"),
+        },
+        Why::FiresInDoubt => {
+            let asks = line.map(|l| unknown_tests(l, reading, effect)).unwrap_or_default();
+            format!("whether the line applies cannot be told{asks}, and doubt counts as yes")
+        }
+        Why::Outside => match policy.document.front.outside {
+            Outside::Confirm => format!("no line lets it {what}, so a human decides first"),
+            Outside::Refuse => format!("no line lets it {what}, and what is outside the scope is refused"),
+        },
+        Why::TestFails => format!("the line lets it {what} only {}", tests_words(line)),
+        Why::TestUnknown => format!("the line lets it {what} only {}, and that cannot be told", tests_words(line)),
+        Why::FieldNotCovered => format!("the line does not cover {}", uncovered(policy, effect, line)),
+        Why::OverLimit => format!("the line's limit is used up: {}", line.map(|l| limits_words(&l.line)).unwrap_or_default()),
+        Why::LimitUnknown => format!("the line's limit cannot be counted here: {}", line.map(|l| limits_words(&l.line)).unwrap_or_default()),
+        Why::Ended => "the line is not in force now, or not in this task".to_owned(),
+        Why::UnreadNearCannot => format!("{}, and something it cannot touch lies within reach", unread_words(reading, ground)),
+        Why::Unread => format!("{}, so a human decides first", unread_words(reading, ground)),
+        Why::UnknownResource => "it names something that was never looked at".to_owned(),
+    }
+}
+
+/// What an effect does, as an infinitive: "call `helpdesk.reply`", "update `crm.customers` (status)".
+#[must_use]
+pub fn effect_words(policy: &Policy, effect: &Effect) -> String {
+    let path = policy.catalog().path(effect.resource);
+    let Some(resource) = policy.catalog().resource(effect.resource) else { return format!("{} `{path}`", effect.verb.word()) };
+    let fields: Vec<&str> = effect.fields.iter().filter_map(|at| resource.fields.get(at)).map(|f| f.name.as_str()).collect();
+    let fields = if resource.kind == ResourceKind::Relation && !fields.is_empty() { format!(" ({})", fields.join(", ")) } else { String::new() };
+    let by = if effect.standing == Standing::Declared { ", which calling it is declared to do" } else { "" };
+    format!("{} `{path}`{fields}{by}", effect.verb.word())
+}
+
+fn unread_words(reading: &Reading, ground: &Ground) -> String {
+    ground.unread.and_then(|at| reading.unread.get(usize::from(at))).map_or_else(|| "what it does could not be read".to_owned(), |u| u.what.clone())
+}
+
+fn tests_words(line: Option<&PolicyLine>) -> String {
+    let tests: Vec<String> = line.into_iter().flat_map(|l| &l.line.tests).map(print_test).collect();
+    format!("where {}", tests.join(" and "))
+}
+
+fn unknown_tests(line: &PolicyLine, reading: &Reading, effect: Option<&Effect>) -> String {
+    if effect.is_none_or(|e| e.subject.and_then(|s| reading.values.get(s)).is_none()) && line.is_conditional() {
+        return " (nothing is known of what it would touch)".to_owned();
+    }
+    format!(" ({})", line.line.tests.iter().map(print_test).collect::<Vec<_>>().join(" and "))
+}
+
+fn limits_words(line: &Line) -> String {
+    line.limits.iter().map(crate::scope::print::print_limit).collect::<Vec<_>>().join(", ")
+}
+
+fn uncovered(policy: &Policy, effect: Option<&Effect>, line: Option<&PolicyLine>) -> String {
+    let (Some(effect), Some(line)) = (effect, line) else { return "this field".to_owned() };
+    let Some(resource) = policy.catalog().resource(effect.resource) else { return "this field".to_owned() };
+    let covered = line.reach.iter().find(|(r, ..)| *r == effect.resource).map(|(_, _, mask)| mask.fields());
+    let mut names: Vec<String> = effect.fields.iter().filter(|at| covered.is_none_or(|c| !c.has(*at))).filter_map(|at| resource.fields.get(at)).map(|f| format!("`{}`", f.name)).collect();
+    if effect.fields.has_unlisted() {
+        names.push("something that the lock does not list".to_owned());
+    }
+    if names.is_empty() { "this".to_owned() } else { names.join(" and ") }
+}
+
+/// A bound in words.
+#[must_use]
+pub fn bound(bound: &Bound) -> String {
+    match bound {
+        Bound::RowsAtMost { rows, .. } => format!("at most {rows} rows, proved before it is committed"),
+    }
+}
+
+/// What an agent may read about a decision that did not let it through: the line that stopped this action, why, and what
+/// it could do instead. Nothing about other lines than those that speak of the same resource.
+#[must_use]
+pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> String {
+    let strictest: Vec<&Ground> = decision.grounds.iter().filter(|g| g.verdict == decision.verdict).collect();
+    let mut text = String::new();
+    let with_line = strictest.iter().find(|g| g.line.is_some() && g.why != Why::TestFails && g.why != Why::TestUnknown).or_else(|| strictest.first());
+    if let Some(stop) = with_line {
+        let said = ground(policy, reading, stop);
+        text.push_str(&capital(&said.why));
+        text.push('.');
+        if let (Some(line), Some(section), Some(words)) = (said.line, said.section, &said.text) {
+            text.push_str(&format!(" Line {line} of the scope, under “{section}”: {words}."));
+        }
+    }
+    match decision.verdict {
+        Verdict::Refuse if decision.grounds.iter().any(|g| g.why == Why::Matches || g.why == Why::FiresInDoubt || g.why == Why::UnreadNearCannot) => {
+            text.push_str(" Nobody can confirm this; asking again gives the same answer.");
+        }
+        Verdict::Refuse | Verdict::Hold | Verdict::Allow => {}
+    }
+    let near: Vec<String> = near_lines(policy, decision).iter().map(|line| format!("{}: {}", line.section.title(), print_line(line))).collect();
+    if decision.verdict != Verdict::Allow && !near.is_empty() {
+        text.push_str(&format!(" Without asking, this is allowed: {}.", near.join("; ")));
+    } else if decision.verdict == Verdict::Refuse {
+        text.push_str(" Do the part of the task that the scope covers, and tell the person what you could not do and why.");
+    }
+    text
+}
+
+fn near_lines<'a>(policy: &'a Policy, decision: &Decision) -> Vec<&'a Line> {
+    let near = |g: &&Ground| matches!(g.why, Why::TestFails | Why::TestUnknown | Why::FieldNotCovered | Why::OverLimit);
+    let lines = decision.grounds.iter().filter(near).filter_map(|g| policy.line(g.line?)).map(|l| &l.line).filter(|l| l.section.is_can());
+    lines.take(3).collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// How surely a sentence is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// Ambit stands between the agent and the system.
+    Enforced,
+    /// Ambit stands between, but agent and Ambit run as the same operating-system user: the agent could go around.
+    Advised,
+    /// No gate of Ambit sees this system yet.
+    NotVisible,
+}
+
+impl Kept {
+    /// Its words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Kept::Enforced => "enforced",
+            Kept::Advised => "advised",
+            Kept::NotVisible => "not visible here",
+        }
+    }
+}
+
+/// What the caller knows about how an installation stands.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    /// The systems with a gate in front of them.
+    pub gates: Vec<SystemKind>,
+    /// Whether agent and Ambit run as the same operating-system user.
+    pub same_user: bool,
+}
+
+/// A whole scope in plain sentences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The agent.
+    pub agent: String,
+    /// The document's title.
+    pub title: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// The four answers.
+    pub answers: Vec<Answer>,
+    /// What happens to everything else.
+    pub otherwise: String,
+}
+
+/// The answer to one of the four questions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The heading it comes from.
+    pub section: Section,
+    /// The start of the sentence: "This agent can read".
+    pub lead: String,
+    /// How the sentence goes on; empty: nothing.
+    pub items: Vec<Item>,
+}
+
+/// One line, said back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The line in canonical words: reading it again gives the same policy.
+    pub words: String,
+    /// Where it stands in the document, from 1.
+    pub line: usize,
+    /// How surely it is kept.
+    pub kept: Kept,
+    /// What else is to be known: what a set stands for, who is asked, what a reading tool does besides.
+    pub notes: Vec<String>,
+}
+
+/// Says a whole scope back.
+#[must_use]
+pub fn tell(policy: &Policy, sight: &Sight) -> Told {
+    let front = &policy.document.front;
+    let answers = Section::ALL.into_iter().map(|section| Answer {
+        section,
+        lead: match section {
+            Section::CanRead => "This agent can read",
+            Section::CanWrite => "It can write",
+            Section::MustConfirm => "A human must confirm before it may",
+            Section::CannotTouch => "It cannot touch",
+        }
+        .to_owned(),
+        items: policy.lines.iter().filter(|l| l.line.section == section).map(|l| item(policy, l, sight)).collect(),
+    });
+    Told {
+        agent: front.agent.clone(),
+        title: policy.document.title.clone(),
+        purpose: policy.document.purpose.clone(),
+        owner: front.owner.clone(),
+        answers: answers.collect(),
+        otherwise: match front.outside {
+            Outside::Confirm => "If it needs to do anything outside this scope, a human must confirm first.",
+            Outside::Refuse => "Anything outside this scope is refused.",
+        }
+        .to_owned(),
+    }
+}
+
+fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
+    let kinds = line.reach.iter().filter_map(|(r, ..)| policy.catalog().resource(*r)).filter_map(|r| policy.catalog().system(r.system)).map(|s| s.kind);
+    let kept = kinds.map(|kind| if !sight.gates.contains(&kind) { Kept::NotVisible } else if sight.same_user { Kept::Advised } else { Kept::Enforced }).max().unwrap_or(Kept::Enforced);
+    let mut notes = Vec::new();
+    if line.line.targets.iter().any(|t| !matches!(t, Target::Named { .. } | Target::Anything)) {
+        let mut paths: Vec<String> = line.reach.iter().map(|(r, ..)| policy.catalog().path(*r)).collect();
+        paths.sort();
+        paths.dedup();
+        let shown = if paths.len() > 12 { format!("{} and {} more", paths.iter().take(12).cloned().collect::<Vec<_>>().join(", "), paths.len() - 12) } else { paths.join(", ") };
+        notes.push(format!("today that is {shown}{}", if line.line.section.is_can() { "; what is added later is not covered" } else { "" }));
+    }
+    for (resource, ..) in &line.reach {
+        let Some(found) = policy.catalog().resource(*resource) else { continue };
+        if line.line.section == Section::CanRead && found.kind.is_called() && !found.declared.effects.is_empty() {
+            let does: Vec<String> = found.declared.effects.iter().map(|e| format!("{} {}", e.verb.word(), policy.catalog().path(e.resource))).collect();
+            notes.push(format!("`{}` also does this: {}", policy.catalog().path(*resource), does.join(", ")));
+        }
+    }
+    if line.line.section == Section::MustConfirm || line.line.otherwise_human {
+        notes.push(who_words(policy, &line.line));
+    }
+    Item { words: print_line(&line.line), line: line.line.at.line, kept, notes }
+}
+
+/// Who is asked by a line, in words, with the names of today.
+#[must_use]
+pub fn who_words(policy: &Policy, line: &Line) -> String {
+    let names = |fits: &dyn Fn(&crate::policy::Person) -> bool| {
+        let names: Vec<&str> = policy.setting.people.iter().filter(|p| fits(p)).map(|p| p.name.as_str()).collect();
+        if names.is_empty() { "nobody today".to_owned() } else { names.join(", ") }
+    };
+    match &line.by {
+        None => {
+            let owners: Vec<&str> = policy.owners().iter().map(|p| p.name.as_str()).collect();
+            format!("asked: the owner, the backup owner, or the person for whom the task runs{}", if owners.is_empty() { String::new() } else { format!(" ({})", owners.join(", ")) })
+        }
+        Some(Who::Named(name)) => format!("asked: {} ({})", name, names(&|p| p.roles.contains(name) || p.is(name))),
+        Some(Who::TwoOf(role)) => format!("asked: two of {} ({})", role, names(&|p| p.roles.contains(role))),
+        Some(Who::SomeoneElse) => "asked: somebody else than the one who asks".to_owned(),
+    }
+}

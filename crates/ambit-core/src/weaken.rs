@@ -1,0 +1,106 @@
+//! Weakening: one line made weaker at a time, so that scenarios can show that they hold it.
+
+use crate::decision::{LimitId, LimitInfo};
+use crate::policy::{Mask, Policy, PolicyLine};
+use crate::scope::compile;
+use crate::scope::print::{print_limit, print_test};
+use crate::scope::{Section, Span};
+use crate::effect::{FieldSet, Verb};
+use crate::test_tree::TestTree;
+
+/// A policy with one line made weaker (or, for a *can*, gone).
+#[derive(Clone, Debug)]
+pub struct Weakened {
+    /// Where the line stands.
+    pub at: Span,
+    /// What was done to it, in words: "drop the test `amount is at most 200`".
+    pub what: String,
+    /// What holds then.
+    pub policy: Policy,
+}
+
+/// Every way to weaken one line by one step. Lazily: a policy of a thousand lines has several thousand.
+pub fn weakenings(policy: &Policy) -> impl Iterator<Item = Weakened> + '_ {
+    policy.lines.iter().enumerate().flat_map(move |(at, line)| {
+        changes(line).into_iter().map(move |change| {
+            let (what, changed) = change.apply(line, policy);
+            let mut lines = policy.lines.clone();
+            match (changed, lines.get_mut(at)) {
+                (Some(changed), Some(place)) => *place = changed,
+                (None, Some(place)) => place.reach.clear(), // gone, and every other line keeps its number
+                (_, None) => {}
+            }
+            let mut weaker = policy.clone();
+            weaker.index = compile::index(&lines, &policy.setting);
+            weaker.lines = lines;
+            Weakened { at: line.line.at.clone(), what, policy: weaker }
+        })
+    })
+}
+
+enum Change {
+    Drop,
+    ConfirmToCan,
+    DropTest(usize),
+    DropFields,
+    DropLimit(usize),
+    DropTasks,
+}
+
+fn changes(line: &PolicyLine) -> Vec<Change> {
+    let said = &line.line;
+    let mut changes = match said.section {
+        Section::MustConfirm => vec![Change::ConfirmToCan],
+        Section::CannotTouch | Section::CanRead | Section::CanWrite => vec![Change::Drop],
+    };
+    // Dropped from a stricter line, a test or field list makes it reach further: a scenario just beyond it holds it.
+    changes.extend((0..said.tests.len()).map(Change::DropTest));
+    if said.fields.is_some() {
+        changes.push(Change::DropFields);
+    }
+    changes.extend((0..said.limits.len()).map(Change::DropLimit));
+    if said.tasks.is_some() {
+        changes.push(Change::DropTasks);
+    }
+    changes
+}
+
+impl Change {
+    fn apply(&self, line: &PolicyLine, policy: &Policy) -> (String, Option<PolicyLine>) {
+        let mut weaker = line.clone();
+        let what = match self {
+            Change::Drop => return ("drop the line".into(), None),
+            Change::ConfirmToCan => {
+                let read = line.reach.iter().all(|(_, verbs, _)| *verbs == Verb::Read.into());
+                weaker.line.section = if read { Section::CanRead } else { Section::CanWrite };
+                weaker.line.by = None;
+                weaker.line.within = None;
+                "let it run without a human".to_owned()
+            }
+            Change::DropTest(at) => {
+                let test = weaker.line.tests.remove(*at);
+                weaker.tests = if weaker.line.tests.is_empty() { None } else { TestTree::new(&weaker.line.tests, &policy.setting.lists).ok() };
+                format!("drop the test `{}`", print_test(&test))
+            }
+            Change::DropFields => {
+                weaker.line.fields = None;
+                for (resource, _, mask) in &mut weaker.reach {
+                    let all = policy.catalog().resource(*resource).map_or(0, |r| r.fields.len());
+                    *mask = Mask::Whole(FieldSet::first(all));
+                }
+                "drop the field list".to_owned()
+            }
+            Change::DropLimit(at) => {
+                let limit = weaker.line.limits.remove(*at);
+                let own: Vec<(LimitId, LimitInfo)> = weaker.limits.iter().enumerate().filter(|(i, _)| i != at).map(|(_, l)| l.clone()).collect();
+                weaker.limits = own;
+                format!("drop the limit `{}`", print_limit(&limit))
+            }
+            Change::DropTasks => {
+                weaker.line.tasks = None;
+                "drop the `for`".to_owned()
+            }
+        };
+        (what, Some(weaker))
+    }
+}
