@@ -56,10 +56,17 @@ fn why(policy: &Policy, reading: &Reading, ground: &Ground, line: Option<&Policy
         Why::TestFails => format!("the line lets it {what} only {}", tests_words(line)),
         Why::TestUnknown => format!("the line lets it {what} only {}, and that cannot be told", tests_words(line)),
         Why::FieldNotCovered => format!("the line does not cover {}", uncovered(policy, effect, line)),
-        Why::OverLimit => format!("the line's limit is used up: {}", line.map(|l| limits_words(&l.line)).unwrap_or_default()),
-        Why::LimitUnknown => format!("the line's limit cannot be counted here: {}", line.map(|l| limits_words(&l.line)).unwrap_or_default()),
+        Why::OverLimit => {
+            format!("the line's limit is used up: {}", line.map(|l| limits_words(&l.line)).unwrap_or_default())
+        }
+        Why::LimitUnknown => format!(
+            "the line's limit cannot be counted here: {}",
+            line.map(|l| limits_words(&l.line)).unwrap_or_default()
+        ),
         Why::Ended => "the line is not in force now, or not in this task".to_owned(),
-        Why::UnreadNearCannot => format!("{}, and something it cannot touch lies within reach", unread_words(reading, ground)),
+        Why::UnreadNearCannot => {
+            format!("{}, and something it cannot touch lies within reach", unread_words(reading, ground))
+        }
         Why::Unread => format!("{}, so a human decides first", unread_words(reading, ground)),
         Why::UnknownResource => "it names something that was never looked at".to_owned(),
     }
@@ -69,15 +76,25 @@ fn why(policy: &Policy, reading: &Reading, ground: &Ground, line: Option<&Policy
 #[must_use]
 pub fn effect_words(policy: &Policy, effect: &Effect) -> String {
     let path = policy.catalog().path(effect.resource);
-    let Some(resource) = policy.catalog().resource(effect.resource) else { return format!("{} `{path}`", effect.verb.word()) };
-    let fields: Vec<&str> = effect.fields.iter().filter_map(|at| resource.fields.get(at)).map(|f| f.name.as_str()).collect();
-    let fields = if resource.kind == ResourceKind::Relation && !fields.is_empty() { format!(" ({})", fields.join(", ")) } else { String::new() };
+    let Some(resource) = policy.catalog().resource(effect.resource) else {
+        return format!("{} `{path}`", effect.verb.word());
+    };
+    let fields: Vec<&str> =
+        effect.fields.iter().filter_map(|at| resource.fields.get(at)).map(|f| f.name.as_str()).collect();
+    let fields = if resource.kind == ResourceKind::Relation && !fields.is_empty() {
+        format!(" ({})", fields.join(", "))
+    } else {
+        String::new()
+    };
     let by = if effect.standing == Standing::Declared { ", which calling it is declared to do" } else { "" };
     format!("{} `{path}`{fields}{by}", effect.verb.word())
 }
 
 fn unread_words(reading: &Reading, ground: &Ground) -> String {
-    ground.unread.and_then(|at| reading.unread.get(usize::from(at))).map_or_else(|| "what it does could not be read".to_owned(), |u| u.what.clone())
+    ground
+        .unread
+        .and_then(|at| reading.unread.get(usize::from(at)))
+        .map_or_else(|| "what it does could not be read".to_owned(), |u| u.what.clone())
 }
 
 fn tests_words(line: Option<&PolicyLine>) -> String {
@@ -100,7 +117,13 @@ fn uncovered(policy: &Policy, effect: Option<&Effect>, line: Option<&PolicyLine>
     let (Some(effect), Some(line)) = (effect, line) else { return "this field".to_owned() };
     let Some(resource) = policy.catalog().resource(effect.resource) else { return "this field".to_owned() };
     let covered = line.reach.iter().find(|(r, ..)| *r == effect.resource).map(|(_, _, mask)| mask.fields());
-    let mut names: Vec<String> = effect.fields.iter().filter(|at| covered.is_none_or(|c| !c.has(*at))).filter_map(|at| resource.fields.get(at)).map(|f| format!("`{}`", f.name)).collect();
+    let mut names: Vec<String> = effect
+        .fields
+        .iter()
+        .filter(|at| covered.is_none_or(|c| !c.has(*at)))
+        .filter_map(|at| resource.fields.get(at))
+        .map(|f| format!("`{}`", f.name))
+        .collect();
     if effect.fields.has_unlisted() {
         names.push("something that the lock does not list".to_owned());
     }
@@ -121,7 +144,10 @@ pub fn bound(bound: &Bound) -> String {
 pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> String {
     let strictest: Vec<&Ground> = decision.grounds.iter().filter(|g| g.verdict == decision.verdict).collect();
     let mut text = String::new();
-    let with_line = strictest.iter().find(|g| g.line.is_some() && g.why != Why::TestFails && g.why != Why::TestUnknown).or_else(|| strictest.first());
+    let with_line = strictest
+        .iter()
+        .find(|g| g.line.is_some() && g.why != Why::TestFails && g.why != Why::TestUnknown)
+        .or_else(|| strictest.first());
     if let Some(stop) = with_line {
         let said = ground(policy, reading, stop);
         text.push_str(&capital(&said.why));
@@ -131,23 +157,39 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
         }
     }
     match decision.verdict {
-        Verdict::Refuse if decision.grounds.iter().any(|g| g.why == Why::Matches || g.why == Why::FiresInDoubt || g.why == Why::UnreadNearCannot) => {
+        Verdict::Refuse
+            if decision
+                .grounds
+                .iter()
+                .any(|g| g.why == Why::Matches || g.why == Why::FiresInDoubt || g.why == Why::UnreadNearCannot) =>
+        {
             text.push_str(" Nobody can confirm this; asking again gives the same answer.");
         }
         Verdict::Refuse | Verdict::Hold | Verdict::Allow => {}
     }
-    let near: Vec<String> = near_lines(policy, decision).iter().map(|line| format!("{}: {}", line.section.title(), print_line(line))).collect();
+    let near: Vec<String> = near_lines(policy, decision)
+        .iter()
+        .map(|line| format!("{}: {}", line.section.title(), print_line(line)))
+        .collect();
     if decision.verdict != Verdict::Allow && !near.is_empty() {
         text.push_str(&format!(" Without asking, this is allowed: {}.", near.join("; ")));
     } else if decision.verdict == Verdict::Refuse {
-        text.push_str(" Do the part of the task that the scope covers, and tell the person what you could not do and why.");
+        text.push_str(
+            " Do the part of the task that the scope covers, and tell the person what you could not do and why.",
+        );
     }
     text
 }
 
 fn near_lines<'a>(policy: &'a Policy, decision: &Decision) -> Vec<&'a Line> {
     let near = |g: &&Ground| matches!(g.why, Why::TestFails | Why::TestUnknown | Why::FieldNotCovered | Why::OverLimit);
-    let lines = decision.grounds.iter().filter(near).filter_map(|g| policy.line(g.line?)).map(|l| &l.line).filter(|l| l.section.is_can());
+    let lines = decision
+        .grounds
+        .iter()
+        .filter(near)
+        .filter_map(|g| policy.line(g.line?))
+        .map(|l| &l.line)
+        .filter(|l| l.section.is_can());
     lines.take(3).collect()
 }
 
@@ -260,20 +302,48 @@ pub fn tell(policy: &Policy, sight: &Sight) -> Told {
 }
 
 fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
-    let kinds = line.reach.iter().filter_map(|(r, ..)| policy.catalog().resource(*r)).filter_map(|r| policy.catalog().system(r.system)).map(|s| s.kind);
-    let kept = kinds.map(|kind| if !sight.gates.contains(&kind) { Kept::NotVisible } else if sight.same_user { Kept::Advised } else { Kept::Enforced }).max().unwrap_or(Kept::Enforced);
+    let kinds = line
+        .reach
+        .iter()
+        .filter_map(|(r, ..)| policy.catalog().resource(*r))
+        .filter_map(|r| policy.catalog().system(r.system))
+        .map(|s| s.kind);
+    let kept = kinds
+        .map(|kind| {
+            if !sight.gates.contains(&kind) {
+                Kept::NotVisible
+            } else if sight.same_user {
+                Kept::Advised
+            } else {
+                Kept::Enforced
+            }
+        })
+        .max()
+        .unwrap_or(Kept::Enforced);
     let mut notes = Vec::new();
     if line.line.targets.iter().any(|t| !matches!(t, Target::Named { .. } | Target::Anything)) {
         let mut paths: Vec<String> = line.reach.iter().map(|(r, ..)| policy.catalog().path(*r)).collect();
         paths.sort();
         paths.dedup();
-        let shown = if paths.len() > 12 { format!("{} and {} more", paths.iter().take(12).cloned().collect::<Vec<_>>().join(", "), paths.len() - 12) } else { paths.join(", ") };
-        notes.push(format!("today that is {shown}{}", if line.line.section.is_can() { "; what is added later is not covered" } else { "" }));
+        let shown = if paths.len() > 12 {
+            format!("{} and {} more", paths.iter().take(12).cloned().collect::<Vec<_>>().join(", "), paths.len() - 12)
+        } else {
+            paths.join(", ")
+        };
+        notes.push(format!(
+            "today that is {shown}{}",
+            if line.line.section.is_can() { "; what is added later is not covered" } else { "" }
+        ));
     }
     for (resource, ..) in &line.reach {
         let Some(found) = policy.catalog().resource(*resource) else { continue };
         if line.line.section == Section::CanRead && found.kind.is_called() && !found.declared.effects.is_empty() {
-            let does: Vec<String> = found.declared.effects.iter().map(|e| format!("{} {}", e.verb.word(), policy.catalog().path(e.resource))).collect();
+            let does: Vec<String> = found
+                .declared
+                .effects
+                .iter()
+                .map(|e| format!("{} {}", e.verb.word(), policy.catalog().path(e.resource)))
+                .collect();
             notes.push(format!("`{}` also does this: {}", policy.catalog().path(*resource), does.join(", ")));
         }
     }
@@ -293,7 +363,10 @@ pub fn who_words(policy: &Policy, line: &Line) -> String {
     match &line.by {
         None => {
             let owners: Vec<&str> = policy.owners().iter().map(|p| p.name.as_str()).collect();
-            format!("asked: the owner, the backup owner, or the person for whom the task runs{}", if owners.is_empty() { String::new() } else { format!(" ({})", owners.join(", ")) })
+            format!(
+                "asked: the owner, the backup owner, or the person for whom the task runs{}",
+                if owners.is_empty() { String::new() } else { format!(" ({})", owners.join(", ")) }
+            )
         }
         Some(Who::Named(name)) => format!("asked: {} ({})", name, names(&|p| p.roles.contains(name) || p.is(name))),
         Some(Who::TwoOf(role)) => format!("asked: two of {} ({})", role, names(&|p| p.roles.contains(role))),

@@ -65,7 +65,10 @@ impl Usage for At<'_> {
             None => None,
         };
         let uses = self.counters.uses.get(&key);
-        uses.into_iter().flatten().filter(|(at, _)| from.is_none_or(|from| at.0 > from)).try_fold(Decimal::ZERO, |total, (_, amount)| total.checked_add(*amount))
+        uses.into_iter()
+            .flatten()
+            .filter(|(at, _)| from.is_none_or(|from| at.0 > from))
+            .try_fold(Decimal::ZERO, |total, (_, amount)| total.checked_add(*amount))
     }
 }
 

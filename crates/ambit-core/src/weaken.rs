@@ -1,11 +1,11 @@
 //! Weakening: one line made weaker at a time, so that scenarios can show that they hold it.
 
 use crate::decision::{LimitId, LimitInfo};
+use crate::effect::{FieldSet, Verb};
 use crate::policy::{Mask, Policy, PolicyLine};
 use crate::scope::compile;
 use crate::scope::print::{print_limit, print_test};
 use crate::scope::{Section, Span};
-use crate::effect::{FieldSet, Verb};
 use crate::test_tree::TestTree;
 
 /// A policy with one line made weaker (or, for a *can*, gone).
@@ -79,7 +79,11 @@ impl Change {
             }
             Change::DropTest(at) => {
                 let test = weaker.line.tests.remove(*at);
-                weaker.tests = if weaker.line.tests.is_empty() { None } else { TestTree::new(&weaker.line.tests, &policy.setting.lists).ok() };
+                weaker.tests = if weaker.line.tests.is_empty() {
+                    None
+                } else {
+                    TestTree::new(&weaker.line.tests, &policy.setting.lists).ok()
+                };
                 format!("drop the test `{}`", print_test(&test))
             }
             Change::DropFields => {
@@ -92,7 +96,8 @@ impl Change {
             }
             Change::DropLimit(at) => {
                 let limit = weaker.line.limits.remove(*at);
-                let own: Vec<(LimitId, LimitInfo)> = weaker.limits.iter().enumerate().filter(|(i, _)| i != at).map(|(_, l)| l.clone()).collect();
+                let own: Vec<(LimitId, LimitInfo)> =
+                    weaker.limits.iter().enumerate().filter(|(i, _)| i != at).map(|(_, l)| l.clone()).collect();
                 weaker.limits = own;
                 format!("drop the limit `{}`", print_limit(&limit))
             }

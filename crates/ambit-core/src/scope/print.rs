@@ -18,4 +18,6 @@ pub fn print_limit(l: &Limit) -> String {
 pub fn print_line(l: &Line) -> String {
     l.text.clone()
 }
-pub fn print_test(t: &Test) -> String { print_path(&t.path) }
+pub fn print_test(t: &Test) -> String {
+    print_path(&t.path)
+}

@@ -1,0 +1,1 @@
+//! A small setting that the rules' tests are written over.
