@@ -4,6 +4,8 @@
 //! server says it offers, `schema` what a tool's arguments may be, `mcp` what a call does. Pure: no policy, no people, no
 //! sockets, no clock.
 
+pub mod attempt;
 pub mod definition;
 pub mod json;
+pub mod mcp;
 pub mod schema;

@@ -19,6 +19,9 @@ pub use validator::{Misfit, Validator};
 /// Why a schema cannot be used. A tool with such a schema cannot be called.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SchemaError {
+    /// No schema was pinned.
+    #[error("no schema was pinned")]
+    Missing,
     /// Neither an object nor `true`.
     #[error("the schema is not an object")]
     NotAnObject,
