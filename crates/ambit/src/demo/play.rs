@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::company::{Company, CompanyError};
 use super::script::{self, Hands};
 use super::session::{Reply, Session, SessionError};
-use super::stage::{STOPPED, Stage, WENT};
+use super::stage::Stage;
 use super::standing::Standing;
+use crate::cli::output::style::{BAD, GOOD};
 
 /// Why the demo could not be played.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +86,8 @@ impl<W: Write> Hands for Direct<'_, W> {
         };
         let reply = session.call(tool, &arguments)?;
         let (style, became, below) = match &reply {
-            Reply::Done(_) => (WENT, "done", vec![]),
-            Reply::Not { says, .. } => (STOPPED, "failed", vec![says.clone()]),
+            Reply::Done(_) => (GOOD, "done", vec![]),
+            Reply::Not { says, .. } => (BAD, "failed", vec![says.clone()]),
         };
         self.stage.call(&format!("{system}.{tool}"), &arguments, style, became, below)?;
         Ok(reply)

@@ -3,21 +3,12 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
+use clap::builder::styling::Style;
 
 use super::standing::Standing;
+use crate::cli::output::style::{HEAD, QUIET};
+use crate::escape::escape;
 const WIDTH: usize = 100;
-
-/// A heading, a name.
-pub const STRONG: Style = Style::new().bold();
-/// What is said beside.
-pub const FAINT: Style = Style::new().dimmed();
-/// It went through.
-pub const WENT: Style = AnsiColor::Green.on_default();
-/// It waits for a person.
-pub const WAITS: Style = AnsiColor::Yellow.on_default();
-/// It was stopped, or something is lost.
-pub const STOPPED: Style = AnsiColor::Red.on_default();
 
 /// Where the demo is told.
 pub struct Stage<W: Write> {
@@ -48,7 +39,7 @@ impl<W: Write> Stage<W> {
     pub fn act(&mut self, title: &str) -> io::Result<()> {
         self.settle()?;
         let rule = "─".repeat(WIDTH.saturating_sub(title.chars().count() + 4));
-        writeln!(self.out, "\n{FAINT}──{FAINT:#} {STRONG}{title}{STRONG:#} {FAINT}{rule}{FAINT:#}\n")
+        writeln!(self.out, "\n{QUIET}──{QUIET:#} {HEAD}{title}{HEAD:#} {QUIET}{rule}{QUIET:#}\n")
     }
 
     /// A paragraph.
@@ -81,7 +72,7 @@ impl<W: Write> Stage<W> {
     /// When it cannot be written.
     pub fn means(&mut self, purpose: &str) -> io::Result<()> {
         self.settle()?;
-        writeln!(self.out, "{STRONG}{purpose}{STRONG:#}")
+        writeln!(self.out, "{HEAD}{purpose}{HEAD:#}")
     }
 
     /// A call, what became of it, and what there is to say below it.
@@ -117,9 +108,9 @@ impl<W: Write> Stage<W> {
     pub fn compares(&mut self, before: &Standing, after: &Standing) -> io::Result<()> {
         self.settle()?;
 
-        writeln!(self.out, "{FAINT}{:<50}{:<14}after{FAINT:#}", "what the database shows", "before")?;
+        writeln!(self.out, "{QUIET}{:<50}{:<14}after{QUIET:#}", "what the database shows", "before")?;
         for (was, is) in before.measures.iter().zip(&after.measures) {
-            let style = if was.value == is.value { Style::new() } else { STRONG };
+            let style = if was.value == is.value { Style::new() } else { HEAD };
             let (was_value, is_value) = (escape(&was.value), escape(&is.value));
             writeln!(self.out, "{:<50}{was_value:<14}{style}{is_value}{style:#}", was.name)?;
         }
@@ -151,7 +142,7 @@ impl<W: Write> Stage<W> {
         }
         for line in &below {
             for line in wrap(line, WIDTH - 6) {
-                writeln!(self.out, "      {FAINT}{line}{FAINT:#}")?;
+                writeln!(self.out, "      {QUIET}{line}{QUIET:#}")?;
             }
         }
         self.out.flush()
@@ -186,16 +177,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-// What a server wrote: nothing in it may move the cursor or hide.
-fn escape(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || !c.is_ascii() { c.escape_default().to_string() } else { c.into() })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::style::{BAD, GOOD};
 
     fn told(tell: impl FnOnce(&mut Stage<Vec<u8>>) -> io::Result<()>) -> String {
         let mut stage = Stage::new(Vec::new());
@@ -208,9 +193,9 @@ mod tests {
     fn calls_that_go_the_same_way_are_told_as_one() {
         let text = told(|stage| {
             for id in 1..=3 {
-                stage.call("crm.update_customer", &format!("{{\"id\":{id}}}"), WENT, "done", vec![])?;
+                stage.call("crm.update_customer", &format!("{{\"id\":{id}}}"), GOOD, "done", vec![])?;
             }
-            stage.call("crm.update_customer", &"{}", STOPPED, "failed", vec!["because".into()])
+            stage.call("crm.update_customer", &"{}", BAD, "failed", vec!["because".into()])
         });
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("  crm.update_customer × 3 ") && lines[0].ends_with(" done"), "{text}");
@@ -223,7 +208,7 @@ mod tests {
         let long = "x".repeat(250);
         let text = told(|stage| {
             stage.says(&format!("one {long} two"))?;
-            stage.call("a.tool", &long, WENT, "done", vec![long.clone()])
+            stage.call("a.tool", &long, GOOD, "done", vec![long.clone()])
         });
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(text.matches('x').count(), 750);
@@ -231,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_a_server_wrote_cannot_move_the_cursor() {
-        let text = told(|stage| stage.call("a.tool", &"\u{1b}[2Jgone\u{202e}", WENT, "done", vec![]));
+        let text = told(|stage| stage.call("a.tool", &"\u{1b}[2Jgone\u{202e}", GOOD, "done", vec![]));
         assert!(!text.contains('\u{202e}'), "{text:?}");
         assert!(text.contains("gone"), "{text:?}");
     }
