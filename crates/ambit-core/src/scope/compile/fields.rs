@@ -48,7 +48,7 @@ pub(super) fn narrow(
         let named: FieldSet = names.iter().filter_map(|name| resource.field_named(name)).collect();
         let kept: FieldSet = mask.fields().iter().filter(|at| named.has(*at) != but).collect();
         let mut kept = kept;
-        if but && !line.section.is_can() {
+        if but && !line.section.is_can() && matches!(mask, Mask::Whole(_)) {
             // "All but" under a stricter section reaches what the lock does not list as well.
             kept.insert_unlisted();
         }

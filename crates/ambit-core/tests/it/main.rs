@@ -1,0 +1,4 @@
+//! Core's integration tests, in one binary.
+
+mod reference;
+mod small_world;
