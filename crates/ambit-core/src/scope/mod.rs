@@ -15,20 +15,46 @@ use crate::effect::Verb;
 use crate::time::Date;
 
 /// A whole scope document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// The front matter.
     pub front: Front,
     /// The one H1.
     pub title: String,
-    /// The prose under it; paragraphs are separated by a blank line.
+    /// The prose under it as written, line breaks and code spans kept; paragraphs are separated by a blank line.
     pub purpose: String,
     /// The lines of the four sections, in document order.
     pub lines: Vec<Line>,
     /// The rows under `## Scenarios`, and under other documents' tables of the same shape.
     pub scenarios: Vec<Scenario>,
-    /// What stands under `## Notes`; binds nobody.
+    /// What stands under `## Notes`, as written; binds nobody.
     pub notes: Option<String>,
+    /// Block quotes: remarks that bind nobody, kept so that printing does not lose them.
+    pub commentary: Vec<Commentary>,
+}
+
+/// A block quote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commentary {
+    /// In which part it stands.
+    pub place: Place,
+    /// After how many of that part's paragraphs, lines or scenarios.
+    pub after: usize,
+    /// Its text without the `>`, as written.
+    pub text: String,
+    /// Where it stands.
+    pub at: Span,
+}
+
+/// A part of the document that may hold commentary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Under the title.
+    Purpose,
+    /// Under a question.
+    Section(Section),
+    /// Under `## Scenarios`.
+    Scenarios,
 }
 
 /// The front matter, key by key.
@@ -79,7 +105,7 @@ impl Section {
 
     /// The exact heading.
     #[must_use]
-    pub fn title(self) -> &'static str {
+    pub const fn title(self) -> &'static str {
         match self {
             Section::CanRead => "It can read",
             Section::CanWrite => "It can write",
@@ -389,4 +415,16 @@ pub enum Then {
     Confirm,
     /// It is refused.
     Refuse,
+}
+
+impl Then {
+    /// The word in the table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Then::Allow => "allow",
+            Then::Confirm => "confirm",
+            Then::Refuse => "refuse",
+        }
+    }
 }

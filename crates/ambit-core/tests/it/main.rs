@@ -1,4 +1,5 @@
 //! Core's integration tests, in one binary.
 
 mod reference;
+mod scope_language;
 mod small_world;

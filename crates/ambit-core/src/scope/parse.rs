@@ -1,1 +1,0 @@
-//! Text to tree. Never fails: it reports.
