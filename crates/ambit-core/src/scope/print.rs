@@ -363,13 +363,16 @@ fn scenarios(out: &mut String, document: &Document) {
     }
 }
 
+/// What a scenario says in a column that may be left out.
+type OptionalCell = fn(&Scenario) -> Option<String>;
+
 /// A table of scenarios with a blank line before it; nothing for none.
 #[must_use]
 pub fn print_table(scenarios: &[Scenario]) -> String {
     if scenarios.is_empty() {
         return String::new();
     }
-    let optional: [(&str, fn(&Scenario) -> Option<String>); 3] = [
+    let optional: [(&str, OptionalCell); 3] = [
         ("in task", |scenario| scenario.in_task.clone()),
         ("author", |scenario| scenario.author.clone()),
         ("after", |scenario| (!scenario.after.is_empty()).then(|| scenario.after.join("; "))),

@@ -1,4 +1,5 @@
 //! Core's integration tests, in one binary.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the finding")]
 
 mod reference;
 mod scope_language;

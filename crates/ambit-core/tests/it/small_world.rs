@@ -163,14 +163,8 @@ pub fn policy(lines: Vec<Line>, outside: Outside) -> Policy {
             line.at = Span { bytes: at..at, line: at + 1 };
         }
         let front = Front { agent: "a".into(), owner: "o".into(), outside, ..Front::default() };
-        let document = Document {
-            front,
-            title: "T".into(),
-            purpose: "P".into(),
-            lines: lines.clone(),
-            scenarios: vec![],
-            notes: None,
-        };
+        let document =
+            Document { front, title: "T".into(), purpose: "P".into(), lines: lines.clone(), ..Document::default() };
         let compiled = compile(&document, &setting);
         if let Some(policy) = compiled.policy {
             return policy;

@@ -366,7 +366,12 @@ impl Body<'_, '_> {
             match self.nothing.get(place).cloned().flatten() {
                 _ if bullets == 0 => {
                     let message = format!("nothing stands under `## {title}`");
-                    self.report.error("empty-section", bytes.clone(), message, "if that is the answer, write `- nothing`");
+                    self.report.error(
+                        "empty-section",
+                        bytes.clone(),
+                        message,
+                        "if that is the answer, write `- nothing`",
+                    );
                 }
                 Some(nothing) if bullets > 1 => {
                     let help = "delete `- nothing`, or everything else under the heading";

@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn words_of_one_writing_system_are_not_mixed() {
-        for word in ["customers", "Überweisung", "клиенты", "日本語テスト", "한국漢字", "a1_b2", "x²"] {
+        for word in ["customers", "Überweisung", "клиенты", "日本語テスト", "한국漢字", "a1_b2", "x²"]
+        {
             assert!(!is_mixed(word), "{word}");
         }
         for word in ["p\u{430}yments", "\u{3bf}rders", "tbl_клиенты"] {

@@ -151,7 +151,8 @@ fn limit(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
         return Err(wrong(cursor, "`rows`, `times` or `of`"));
     };
     check_most(most, &of, at, &shown)?;
-    let per = window(cursor).ok_or_else(|| wrong(cursor, "`at once`, `per minute`, `per hour`, `per day` or `per task`"))?;
+    let per =
+        window(cursor).ok_or_else(|| wrong(cursor, "`at once`, `per minute`, `per hour`, `per day` or `per task`"))?;
     let whole = cursor.since(start);
     if of == Counted::Times && per == Window::AtOnce {
         let help = "an action is one time; write `per minute`, `per hour`, `per day` or `per task`";
@@ -244,7 +245,12 @@ fn duration(cursor: &mut Cursor<'_>) -> Reads<Duration> {
     let place = cursor.place();
     let shown = cursor.shown();
     let wrong = |at: Range<usize>, message: String| {
-        Wrong::new("bad-duration", at, message, "write a whole number and a unit: `45 seconds`, `30 minutes`, `2 hours`, `1 day`")
+        Wrong::new(
+            "bad-duration",
+            at,
+            message,
+            "write a whole number and a unit: `45 seconds`, `30 minutes`, `2 hours`, `1 day`",
+        )
     };
     let digits = cursor.bare().filter(|word| word.bytes().all(|b| b.is_ascii_digit()) && !word.starts_with('0'));
     let Some(count) = digits.and_then(|word| word.parse::<u32>().ok()) else {
@@ -287,7 +293,8 @@ pub(super) fn because(
     }
     if !trimmed.starts_with('"') {
         if let Some(at) = clause_in(trimmed) {
-            let help = "put the clause before `because`; if it belongs to the reason, quote the reason: `because \"…\"`";
+            let help =
+                "put the clause before `because`; if it belongs to the reason, quote the reason: `because \"…\"`";
             let at = start + at.start..start + at.end;
             let message = "a clause word after `because`, where it would not count";
             wrong.push(Wrong::new("clause-after-because", at, message, help));

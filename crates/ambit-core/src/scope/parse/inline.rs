@@ -75,7 +75,8 @@ pub(in crate::scope) fn shows_as_written(text: &str) -> bool {
 
 /// Reads characters that stand in one block.
 pub(super) fn read_placed(report: &mut Report<'_>, placed: &[Placed], bytes: Range<usize>) -> Inline {
-    let mut reader = Reader { placed, at: 0, out: Inline { bytes, ..Inline::default() }, runs: Vec::new(), space: true };
+    let mut reader =
+        Reader { placed, at: 0, out: Inline { bytes, ..Inline::default() }, runs: Vec::new(), space: true };
     while let Some(c) = reader.ahead(0) {
         reader.step(report, c);
     }
@@ -219,7 +220,8 @@ impl Reader<'_> {
         };
         let inside = self.placed.get(open + marks..close).unwrap_or(&[]);
         let blank = |placed: Option<&Placed>| placed.is_some_and(|(_, c)| matches!(c, ' ' | '\n'));
-        let padded = blank(inside.first()) && blank(inside.last()) && inside.iter().any(|(_, c)| !matches!(c, ' ' | '\n'));
+        let padded =
+            blank(inside.first()) && blank(inside.last()) && inside.iter().any(|(_, c)| !matches!(c, ' ' | '\n'));
         let inside = if padded { inside.get(1..inside.len() - 1).unwrap_or(&[]) } else { inside };
         for (offset, c) in inside {
             self.out.push(if *c == '\n' { ' ' } else { *c }, *offset);
@@ -229,7 +231,8 @@ impl Reader<'_> {
     }
 
     fn entity(&mut self, report: &mut Report<'_>) {
-        let name = self.placed.iter().skip(self.at + 1).take_while(|(_, c)| c.is_ascii_alphanumeric() || *c == '#').count();
+        let name =
+            self.placed.iter().skip(self.at + 1).take_while(|(_, c)| c.is_ascii_alphanumeric() || *c == '#').count();
         if name > 0 && self.ahead(name + 1) == Some(';') {
             let bytes = self.offset(0)..self.offset(name + 1) + 1;
             let message = format!("{} is shown as another character", quoted(report.slice(&bytes)));

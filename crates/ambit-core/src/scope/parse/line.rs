@@ -224,7 +224,10 @@ fn named(cursor: &mut Cursor<'_>) -> Reads<Target> {
             return Err(wrong(format!("no target before `{word}`"), help));
         }
         if let Some(stem) = word.strip_suffix('.').filter(|stem| stem.contains('.')) {
-            return Err(wrong(format!("{shown} ends in a full stop"), &format!("write `{stem}`; lines need no full stop")));
+            return Err(wrong(
+                format!("{shown} ends in a full stop"),
+                &format!("write `{stem}`; lines need no full stop"),
+            ));
         }
     }
     let Some(steps) = steps(parts) else {

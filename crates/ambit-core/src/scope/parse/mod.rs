@@ -123,7 +123,12 @@ fn open(report: &mut Report<'_>) -> Option<Vec<Row>> {
     let size = report.source().len();
     if size > MAX_DOCUMENT_BYTES {
         let message = format!("a document of {size} bytes; at most {MAX_DOCUMENT_BYTES} are read");
-        report.error("document-too-large", 0..0, message, "divide the work between several agents, each with its scope");
+        report.error(
+            "document-too-large",
+            0..0,
+            message,
+            "divide the work between several agents, each with its scope",
+        );
         return None;
     }
     characters::check(report);

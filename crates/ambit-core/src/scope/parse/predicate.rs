@@ -98,9 +98,9 @@ pub(super) fn path(cursor: &mut Cursor<'_>) -> Reads<Path> {
         let step = if part.quoted {
             (part.text.as_str(), behind.as_str())
         } else {
-            part.text.split_once("[]").map_or((part.text.as_str(), ""), |(name, _)| {
-                (name, part.text.get(name.len()..).unwrap_or(""))
-            })
+            part.text
+                .split_once("[]")
+                .map_or((part.text.as_str(), ""), |(name, _)| (name, part.text.get(name.len()..).unwrap_or("")))
         };
         let (name, behind) = step;
         let named = if part.quoted { !name.is_empty() } else { is_bare_step(name) };
@@ -129,7 +129,8 @@ fn predicate(cursor: &mut Cursor<'_>) -> Reads<Predicate> {
         "does" => {
             cursor.next();
             if cursor.takes("not") {
-                return of_text(cursor, ["start", "end", "contain", "match"]).map(|ask| Predicate { negated: true, ask });
+                return of_text(cursor, ["start", "end", "contain", "match"])
+                    .map(|ask| Predicate { negated: true, ask });
             }
         }
         "not" => {
@@ -208,7 +209,9 @@ fn after_is(cursor: &mut Cursor<'_>, start: usize) -> Reads<Ask> {
         "given" => Ok(Ask::Given),
         "one" => words(cursor, start, &["of"], "is one of (…)").and_then(|()| set(cursor)).map(Ask::In),
         "in" => set(cursor).map(Ask::In),
-        "quoted" => words(cursor, start, &["in", "the", "request"], "is quoted in the request").map(|()| Ask::QuotedInRequest),
+        "quoted" => {
+            words(cursor, start, &["in", "the", "request"], "is quoted in the request").map(|()| Ask::QuotedInRequest)
+        }
         "the" => {
             words(cursor, start, &["task's"], "is the task's FACT")?;
             cursor.name("the name of a fact of the task").map(Ask::TaskFact)
@@ -295,7 +298,9 @@ fn set(cursor: &mut Cursor<'_>) -> Reads<Set> {
         return Err(Wrong::new("unknown-predicate", cursor.place(), format!("`the` before {}", cursor.shown()), help));
     }
     match cursor.peek() {
-        Some(token) if token.bare().is_some_and(|word| is_bare_step(word) && literal(token).is_none() && !is_numeric(word)) => {
+        Some(token)
+            if token.bare().is_some_and(|word| is_bare_step(word) && literal(token).is_none() && !is_numeric(word)) =>
+        {
             cursor.name("the name of a list").map(Set::List)
         }
         _ => value(cursor).map(|value| Set::Values(vec![value])),
@@ -358,7 +363,8 @@ pub(super) fn value(cursor: &mut Cursor<'_>) -> Reads<Literal> {
         let help = "write a quoted text such as `\"EUR\"`, a number, a date, `true` or `false`";
         return Err(Wrong::new("unquoted-value", at, format!("{shown} is no value"), help));
     };
-    let dated = word.len() == 10 && word.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
+    let dated = word.len() == 10
+        && word.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
     if dated {
         return Err(Wrong::new("bad-date", at, format!("{shown} is no day of the calendar"), "write `YYYY-MM-DD`"));
     }

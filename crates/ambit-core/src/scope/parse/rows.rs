@@ -57,8 +57,11 @@ const CODE: Fault = Fault {
     message: "a code block",
     help: "write plain text, or a code span between single backticks",
 };
-const RULE: Fault =
-    Fault { name: "thematic-break", message: "a rule across the page", help: "delete the line; headings divide a scope" };
+const RULE: Fault = Fault {
+    name: "thematic-break",
+    message: "a rule across the page",
+    help: "delete the line; headings divide a scope",
+};
 const SETEXT: Fault = Fault {
     name: "setext-heading",
     message: "an underline, which makes a heading of the line above",

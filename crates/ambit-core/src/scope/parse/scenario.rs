@@ -282,6 +282,11 @@ pub(super) fn document(report: &mut Report<'_>, rows: &[Row]) -> Vec<Scenario> {
 pub(super) fn too_many(report: &mut Report<'_>, scenarios: &[Scenario]) {
     if let Some(first) = scenarios.get(MAX_SCENARIOS) {
         let message = format!("more than {MAX_SCENARIOS} scenarios in one document");
-        report.error("list-too-long", first.at.bytes.clone(), message, "put some in a `*.scenarios.md` beside the scope");
+        report.error(
+            "list-too-long",
+            first.at.bytes.clone(),
+            message,
+            "put some in a `*.scenarios.md` beside the scope",
+        );
     }
 }

@@ -148,9 +148,15 @@ impl Lexer<'_> {
             }
         }
         let word = self.text.get(start..self.at).unwrap_or("");
-        if parts.iter().any(|part| !part.quoted && part.text.contains(['“', '”', '„', '‘', '’', '«', '»'])) {
+        if parts.iter().any(|part| !part.quoted && part.text.contains(['“', '”', '„', '‘', '’', '«', '»']))
+        {
             let help = "use the straight marks `\"` and `'`; many editors can be told not to change them";
-            report.error("curly-quote", inline.source(start..self.at), format!("curly quotes in {}", quoted(word)), help);
+            report.error(
+                "curly-quote",
+                inline.source(start..self.at),
+                format!("curly quotes in {}", quoted(word)),
+                help,
+            );
         }
         parts
     }
@@ -159,7 +165,9 @@ impl Lexer<'_> {
     fn is_between_digits(&self, start: usize) -> bool {
         let word = self.text.get(start..self.at).unwrap_or("");
         let numeric = word.bytes().all(|b| b.is_ascii_digit() || b == b',' || b == b'.' || b == b'-');
-        numeric && word.ends_with(|c: char| c.is_ascii_digit()) && self.rest().bytes().nth(1).is_some_and(|b| b.is_ascii_digit())
+        numeric
+            && word.ends_with(|c: char| c.is_ascii_digit())
+            && self.rest().as_bytes().get(1).is_some_and(u8::is_ascii_digit)
     }
 
     fn quote(&mut self, report: &mut Report<'_>, inline: &Inline) -> String {
@@ -195,7 +203,8 @@ impl Lexer<'_> {
     fn escape(&mut self, report: &mut Report<'_>, inline: &Inline) -> Option<char> {
         let start = self.at;
         let rest = self.rest();
-        let length = rest.find(['}', '"', ' ']).map_or(rest.len(), |at| at + usize::from(rest.get(at..at + 1) == Some("}")));
+        let length =
+            rest.find(['}', '"', ' ']).map_or(rest.len(), |at| at + usize::from(rest.get(at..at + 1) == Some("}")));
         let digits = rest.get(3..length).and_then(|digits| digits.strip_suffix('}'));
         let code = digits.filter(|digits| digits.len() <= 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let c = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
