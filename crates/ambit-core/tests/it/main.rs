@@ -1,6 +1,8 @@
 //! Core's integration tests, in one binary.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the finding")]
 
+mod acme;
+mod findings;
 mod reference;
 mod scope_language;
 mod small_world;

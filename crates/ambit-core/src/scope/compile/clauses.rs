@@ -1,24 +1,16 @@
-//! Clauses must mean something where they stand.
+//! Clauses must mean something on what the line reaches; where a clause may stand at all, the parser says.
 
 use crate::catalog::{ResourceKind, SystemKind};
 use crate::policy::Setting;
 use crate::scope::diagnostics::{Diagnostic, nearest};
 use crate::scope::print::{print_limit, print_target};
-use crate::scope::{Counted, Line, Section, Target, Who, Window};
+use crate::scope::{Counted, Line, Section, Target, Who};
 
 /// Reports the clauses of a line that could never do anything, and people who are nobody.
 pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>) {
     let mut error =
         |name, message: String, help: String| found.push(Diagnostic::error(name, line.at.clone(), message, help));
-    let title = line.section.title();
     let asks = line.section == Section::MustConfirm || (line.section.is_can() && line.otherwise_human);
-    if line.otherwise_human && !line.section.is_can() {
-        error(
-            "clause-not-here",
-            format!("`otherwise a human` means nothing under `{title}`"),
-            "it belongs to a line under `It can read` or `It can write`".into(),
-        );
-    }
     if line.otherwise_human && line.section.is_can() && line.tests.is_empty() && line.limits.is_empty() {
         error(
             "clause-not-here",
@@ -26,33 +18,10 @@ pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>)
             "add a test (`where …`) or a limit (`at most …`), or take the clause out".into(),
         );
     }
-    for (stands, clause) in [(line.by.is_some(), "by"), (line.within.is_some(), "within")] {
-        if stands && !asks {
-            let help = if line.section.is_can() {
-                "add `otherwise a human`, or move the line to `## A human must confirm`"
-            } else {
-                "nobody confirms what it cannot touch: take the clause out"
-            };
-            error("clause-not-here", format!("`{clause}` means nothing here: nobody is asked"), help.into());
-        }
-    }
     for limit in &line.limits {
         let words = print_limit(limit);
-        if line.section == Section::CannotTouch {
-            error(
-                "limit-on-cannot",
-                format!("`{words}` means nothing under `{title}`"),
-                "what it cannot touch has no limit; put the limit on a line that grants".into(),
-            );
-            continue;
-        }
-        match (&limit.of, limit.per) {
-            (Counted::Times, Window::AtOnce) => error(
-                "limit-never-counts",
-                format!("`{words}`: one action happens once"),
-                "write `per hour`, `per day` or `per task`".into(),
-            ),
-            (Counted::Rows, _) if !reaches_only(line, setting, |k| k == ResourceKind::Relation) => {
+        match &limit.of {
+            Counted::Rows if !reaches_only(line, setting, |k| k == ResourceKind::Relation) => {
                 error(
                     "limit-not-provable",
                     format!("`{words}` cannot be counted at this gate"),
@@ -60,7 +29,7 @@ pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>)
                         .into(),
                 );
             }
-            (Counted::Sum(_), _) if !reaches_only(line, setting, ResourceKind::is_called) => {
+            Counted::Sum(_) if !reaches_only(line, setting, ResourceKind::is_called) => {
                 error(
                     "limit-not-provable",
                     format!("`{words}` cannot be added up at this gate"),

@@ -236,10 +236,11 @@ fn absent(line: &PolicyLine, setting: &Setting, found: &mut Vec<Diagnostic>) {
         return;
     }
     for test in &line.line.tests {
-        if test.any.iter().any(|p| p.ask == Ask::Given) {
+        let Some(first) = test.path.steps.first() else { continue };
+        let asked = |t: &Test| t.path.steps.first() == Some(first) && t.any.iter().any(|p| p.ask == Ask::Given);
+        if line.line.tests.iter().any(asked) {
             continue;
         }
-        let Some(first) = test.path.steps.first() else { continue };
         let optional = line.reach.iter().filter_map(|(id, ..)| setting.catalog.resource(*id)).find(|resource| {
             resource.kind.is_called()
                 && resource.fields.iter().any(|f| {
