@@ -62,7 +62,7 @@ impl Serialize for Digest {
 }
 
 /// Where a protocol comes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gate {
     /// The Model Context Protocol.

@@ -87,7 +87,7 @@ pub enum Why {
 }
 
 /// What execution must prove before it may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bound {
     /// At most so many rows are touched.

@@ -1,6 +1,5 @@
 //! Ambit: the permission boundary for AI agents in live systems. This crate is the only one that touches the world.
 
-pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod confirm;
@@ -14,7 +13,6 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod report;
-pub mod snapshot;
 pub mod store;
 pub mod upstream;
 pub mod world;

@@ -1,8 +1,19 @@
 //! Where protocols come in. Every gate turns bytes into an `Action` and hands it to `pass`, which tells the journey of
 //! one action; what comes back is an [`Answer`], which the gate says in its protocol's own words.
 
+pub mod entries;
+pub mod execute;
+pub mod flight;
+pub mod judge;
 pub mod mcp;
+pub mod means;
+pub mod pass;
+pub mod refuse;
 pub mod rpc;
+pub mod session;
+pub mod sessions;
+pub mod stops;
+pub mod usage;
 
 use ambit_core::permit::Permit;
 

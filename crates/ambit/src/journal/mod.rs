@@ -258,6 +258,19 @@ impl Journal {
         puts: Vec<Put>,
         durability: Durability,
     ) -> Result<Vec<Recorded>, JournalError> {
+        self.write_with(entries, |_| puts, durability).await
+    }
+
+    /// As [`Journal::write`], with changes that name the numbers of the records: one number an entry.
+    ///
+    /// # Errors
+    /// As [`Journal::write`].
+    pub async fn write_with(
+        &self,
+        entries: Vec<Entry>,
+        puts: impl FnOnce(&[u64]) -> Vec<Put> + Send,
+        durability: Durability,
+    ) -> Result<Vec<Recorded>, JournalError> {
         let entries = self.writer.seal(entries)?;
         let Some(flusher) = &self.flusher else {
             let recorded = self.writer.append(entries, puts, Vec::new(), durability)?;
@@ -296,7 +309,7 @@ impl Journal {
         }
         let details = serde_json::json!({"sequence": sequence, "because": because});
         let entries = self.writer.seal(vec![Entry { person, details, ..Entry::new(Kind::Erased) }])?;
-        let recorded = self.writer.append(entries, Vec::new(), vec![sequence], Durability::Soon)?;
+        let recorded = self.writer.append(entries, |_| Vec::new(), vec![sequence], Durability::Soon)?;
         match &self.flusher {
             Some(flusher) => flusher.scrubbed().await?,
             None => self.writer.scrub()?,

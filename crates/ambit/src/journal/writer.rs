@@ -72,11 +72,11 @@ impl Writer {
         entries.into_iter().map(prepare).collect()
     }
 
-    /// Chains the entries and commits them with the changes: all or nothing.
+    /// Chains the entries and commits them with the changes, which may name their numbers: all or nothing.
     pub fn append(
         &self,
         entries: Vec<Prepared>,
-        puts: Vec<Put>,
+        puts: impl FnOnce(&[u64]) -> Vec<Put>,
         erase: Vec<u64>,
         durability: Durability,
     ) -> Result<Vec<Recorded>, JournalError> {
@@ -87,7 +87,7 @@ impl Writer {
         &self,
         head: &mut Head,
         entries: Vec<Prepared>,
-        puts: Vec<Put>,
+        puts: impl FnOnce(&[u64]) -> Vec<Put>,
         erase: Vec<u64>,
         durability: Durability,
     ) -> Result<Vec<Recorded>, JournalError> {
@@ -105,7 +105,8 @@ impl Writer {
             hash = chain::link(&hash, &body);
             rows.push(Row { sequence, body, hash: hash.0, sealed });
         }
-        let batch = Batch { rows, puts, erase };
+        let numbers: Vec<u64> = rows.iter().map(|row: &Row| row.sequence).collect();
+        let batch = Batch { rows, puts: puts(&numbers), erase };
         match self.store.commit(&batch, durability) {
             Ok(()) => {
                 (head.sequence, head.hash) = (sequence, hash);
@@ -135,7 +136,7 @@ impl Writer {
             let checkpoint = Checkpoint::sign(&self.keys, head.sequence, head.hash, self.world.now());
             let details = serde_json::to_value(checkpoint).map_err(|error| JournalError::Failed(error.to_string()))?;
             let entry = Prepared { entry: Entry { details, ..Entry::new(Kind::Checkpoint) }, sealed: None };
-            self.append_at(&mut head, vec![entry], Vec::new(), Vec::new(), Durability::Soon)?;
+            self.append_at(&mut head, vec![entry], |_| Vec::new(), Vec::new(), Durability::Soon)?;
             (head.covered, head.checkpoint) = (checkpoint.sequence, Some(checkpoint));
             checkpoint
         };

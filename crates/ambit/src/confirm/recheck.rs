@@ -1,0 +1,114 @@
+//! Everything that a confirmation is bound to, checked once more against what is in force now: when a person confirms,
+//! and again when it begins to run.
+
+use std::sync::Arc;
+
+use ambit_core::action::Action;
+use ambit_core::decision::Verdict;
+use ambit_core::explain;
+
+use super::{Kept, shown};
+use crate::gate::judge::Judge;
+use crate::gate::means::{Fault, InForce, Means};
+use crate::gate::session::OpenTask;
+use crate::gate::usage::Used;
+use crate::store::Put;
+
+/// A hold that may run.
+pub struct Checked {
+    /// What is in force.
+    pub judge: Arc<Judge>,
+    /// The action, its bytes given back.
+    pub action: Action,
+    /// What it uses up, to be committed with the record that it begins.
+    pub charges: Vec<Put>,
+}
+
+/// Checks a hold. The inner error says why it may no longer run.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub async fn now(means: &Means, kept: &Kept) -> Result<Result<Checked, String>, Fault> {
+    let binding = &kept.hold.binding;
+    let judge = match means.judges.in_force(kept.agent(), means.now()) {
+        InForce::Judge(judge) => judge,
+        InForce::Nothing(why) => return Ok(Err(format!("no scope is in force: {why}"))),
+    };
+    if judge.release_digest() != binding.release {
+        return Ok(Err(format!("another release of the scope is in force now (release {})", judge.release().number)));
+    }
+    let Some(bytes) = means.payload(kept.asked)? else {
+        return Ok(Err("its bytes were erased".to_owned()));
+    };
+    let action = kept.action(bytes);
+    if action.digest() != binding.action {
+        return Ok(Err("its bytes are not those that were held".to_owned()));
+    }
+    if means.payload(kept.held)?.is_none_or(|what| shown::digest(&what) != binding.shown) {
+        return Ok(Err("what was shown is not there any more".to_owned()));
+    }
+    if judge.definition(&action) != binding.definition {
+        return Ok(Err("the definition of what it calls changed".to_owned()));
+    }
+    match means.systems.drift(&action).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ok(Err(format!("the live definition of what it calls changed: {why}"))),
+        Err(why) => return Ok(Err(format!("the live definition of what it calls cannot be looked at: {why}"))),
+    }
+    let task = match &kept.frame.task {
+        None => None,
+        Some(id) => match open_task(means, id)? {
+            Some(task) if task.agent == kept.agent() => Some(task),
+            _ => return Ok(Err("its task is over".to_owned())),
+        },
+    };
+    decide(means, kept, judge, action, task.as_ref())
+}
+
+/// Decides again, with what is used up by now.
+fn decide(
+    means: &Means,
+    kept: &Kept,
+    judge: Arc<Judge>,
+    action: Action,
+    task: Option<&OpenTask>,
+) -> Result<Result<Checked, String>, Fault> {
+    let reading = match judge.read(&action) {
+        Ok(reading) => reading,
+        Err(why) => return Ok(Err(format!("it can no longer be read: {why}"))),
+    };
+    if shown::effects_digest(&judge, &reading) != kept.hold.binding.effects {
+        return Ok(Err("its effects are read differently now".to_owned()));
+    }
+    let used = Used::at(means.store.as_ref(), &judge, &action.agent, action.task.as_deref(), means.now());
+    let decision = judge.decide(&reading, means.now(), task, &used);
+    let charges = match decision.verdict {
+        Verdict::Refuse => {
+            return Ok(Err(format!(
+                "the scope refuses it now: {}",
+                explain::for_agent(judge.policy(), &reading, &decision)
+            )));
+        }
+        Verdict::Hold if judge.people(&decision) != kept.hold.asks => {
+            return Ok(Err("other people are to be asked now".to_owned()));
+        }
+        // The budgets of *can* lines are not for what people confirmed.
+        Verdict::Allow => Some(Vec::new()),
+        Verdict::Hold => used.charge(&decision.charges),
+    };
+    drop(used);
+    match charges {
+        Some(charges) => Ok(Ok(Checked { judge, action, charges })),
+        None => Ok(Err("what it uses up cannot be counted".to_owned())),
+    }
+}
+
+/// The open task of that id.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn open_task(means: &Means, id: &str) -> Result<Option<OpenTask>, Fault> {
+    let key = format!("task/{id}");
+    let Some(found) = means.store.get(&key)? else { return Ok(None) };
+    serde_json::from_slice(&found.value).map(Some).map_err(|error| Fault::Damaged { key, why: error.to_string() })
+}

@@ -1,0 +1,46 @@
+//! What time alone brings about: holds lapse, what was confirmed and interrupted goes on, and what nobody collects any
+//! more is forgotten (its records stay).
+
+use super::{change, key};
+use crate::gate::execute;
+use crate::gate::means::{Fault, Means};
+use crate::store::{Durability, Put};
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// So many lapsed.
+    pub expired: usize,
+    /// So many were confirmed and ran.
+    pub executed: usize,
+    /// So many were forgotten.
+    pub forgotten: usize,
+}
+
+/// Sweeps once.
+///
+/// # Errors
+/// When Ambit could not do its work; what was not done is due the next time.
+pub async fn sweep(means: &Means) -> Result<Swept, Fault> {
+    let due = means.queue.due(means.now(), means.settings.keep);
+    let mut swept = Swept::default();
+    for id in due.expired {
+        change::expire(means, &id, means.now()).await?;
+        swept.expired += 1;
+    }
+    for id in due.confirmed {
+        if execute::confirmed(means, &id).await?.is_some() {
+            swept.executed += 1;
+        }
+    }
+    for id in due.forgotten {
+        let key = key(&id);
+        if let Some(found) = means.store.get(&key)? {
+            let put = Put { key, expect: found.version, value: None };
+            means.record(Vec::new(), move |_| vec![put], Durability::Soon).await?;
+        }
+        means.queue.forget(&id);
+        swept.forgotten += 1;
+    }
+    Ok(swept)
+}

@@ -1,0 +1,119 @@
+//! What the agent hears about a hold: at once, within a bounded wait, or when it asks again.
+
+use std::pin::pin;
+
+use ambit_core::hold::{Outcome, State};
+
+use super::Kept;
+use super::change::{ChangeError, Step, called, change, kept};
+use crate::escape::escape;
+use crate::gate::Answer;
+use crate::gate::means::{Fault, Means};
+use crate::gate::session::Session;
+use crate::store::Durability;
+
+/// Waits for a hold to end, no longer than the settings say, and answers for it. What an agent may ask again for:
+/// a hold of another agent, or of another task, is none that it knows.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub async fn wait(means: &Means, session: &Session, id: &str) -> Result<Answer, Fault> {
+    let mut timer = means.world.sleep(means.settings.wait);
+    loop {
+        let changed = means.queue.changed(id);
+        let Some(changed) = changed else { return Ok(unknown(id)) };
+        let mut notified = pin!(changed.notified());
+        // From here on no change is missed.
+        notified.as_mut().enable();
+        let Some(kept) = kept(means, id)? else { return Ok(unknown(id)) };
+        let task = session.task.as_ref().map(|task| task.id.as_str());
+        if kept.agent() != session.agent || kept.frame.task.as_deref() != task {
+            return Ok(unknown(id));
+        }
+        if kept.hold.state.ended().is_some() {
+            return collect(means, &kept).await;
+        }
+        tokio::select! {
+            biased;
+            () = notified => {}
+            () = &mut timer => return Ok(pending(&kept)),
+        }
+    }
+}
+
+/// The answer for a hold that has ended; notes that the agent has had it.
+async fn collect(means: &Means, kept: &Kept) -> Result<Answer, Fault> {
+    let answer = ended(means, kept).await?;
+    if !kept.collected {
+        let noted = change(means, &kept.hold.id, Durability::Soon, |kept| {
+            kept.collected = true;
+            Ok(Step::<()>::default())
+        });
+        match noted.await {
+            Ok(_) | Err(ChangeError::Denied(_) | ChangeError::NoSuchHold(_)) => {}
+            Err(ChangeError::Fault(fault)) => return Err(fault),
+        }
+    }
+    Ok(answer)
+}
+
+async fn ended(means: &Means, kept: &Kept) -> Result<Answer, Fault> {
+    let id = &kept.hold.id;
+    Ok(match &kept.hold.state {
+        State::Waiting | State::Confirmed { .. } | State::Executing { .. } => pending(kept),
+        State::Done { outcome: Outcome::NotSent, .. } => Answer::Fault(format!(
+            "`{id}` was confirmed, but could not be sent: nothing happened\nhelp: ask for it again if it is still needed; a person will have to confirm it again"
+        )),
+        State::Done { outcome, record, .. } => match (means.payload(*record)?, outcome) {
+            (Some(bytes), Outcome::Error) => Answer::Error(bytes),
+            (Some(bytes), _) => Answer::Result(bytes),
+            (None, _) => Answer::Fault(format!(
+                "`{id}` was done, but its result was erased since\nhelp: do not ask for it again; it has happened"
+            )),
+        },
+        State::Refused { because, .. } => Answer::Refused(format!(
+            "refused: a person refused `{id}` ({})\nhelp: do not ask for it again; ask the person you work for, or do something else",
+            escape(because)
+        )),
+        State::Expired { .. } => Answer::Refused(format!(
+            "refused: nobody decided on `{id}` in time, so it will not run\nhelp: ask for it again only if it is still needed"
+        )),
+        State::Withdrawn { because, .. } => Answer::Refused(format!(
+            "refused: `{id}` was withdrawn and will not run: {}\nhelp: ask for it again only if it is still needed",
+            escape(because)
+        )),
+        State::OutcomeUnknown { because, .. } => Answer::OutcomeUnknown(format!(
+            "`{id}` was confirmed and sent, and nobody knows whether it took effect: {}\nhelp: do not ask for it again before somebody has looked at `{}`",
+            escape(because),
+            called(kept)
+        )),
+    })
+}
+
+/// What the agent reads while people decide.
+fn pending(kept: &Kept) -> Answer {
+    let id = &kept.hold.id;
+    let state = match kept.hold.state {
+        State::Waiting => "waits for a person to confirm it",
+        _ => "is confirmed and about to run",
+    };
+    let text = format!(
+        "pending: `{}` has not run; it {state}, as `{id}`, and lapses at {} if nobody does\nhelp: do not call it again; ask `ambit_pending` with the id `{id}` later, and go on with other work until then",
+        called(kept),
+        clock(kept.hold.binding.expires)
+    );
+    Answer::Pending { id: id.clone(), text }
+}
+
+/// A moment as people write it, in UTC.
+pub(crate) fn clock(at: ambit_core::time::Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| format!("{} ms", at.0), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+fn unknown(id: &str) -> Answer {
+    Answer::Refused(format!(
+        "refused: you have no pending action `{}`\nhelp: take the id from the answer that said *pending*",
+        escape(id)
+    ))
+}

@@ -1,0 +1,63 @@
+//! What a start finds: actions that were on their way to a live system when the last process ended. Nobody knows what came
+//! of them; they are told, and never tried again.
+
+use ambit_core::action::Digest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::confirm::{change, notice};
+use crate::escape::escape;
+use crate::gate::means::{Fault, Means};
+use crate::journal::{Entry, Kind};
+use crate::store::{Durability, Put};
+
+/// What a start found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// What was in flight, a sentence each.
+    pub in_flight: Vec<String>,
+    /// How many holds wait.
+    pub waiting: usize,
+    /// Who is stopped; empty text stands for everybody.
+    pub stopped: Vec<String>,
+}
+
+/// Looks at what the last process left, and records what it finds. To be called once, before the first action passes.
+///
+/// # Errors
+/// When the state cannot be read or written; nothing may pass then.
+pub async fn start(means: &Means) -> Result<Found, Fault> {
+    let mut found = Found {
+        waiting: means.queue.waiting(None).len(),
+        stopped: means.stops.all().into_keys().collect(),
+        ..Found::default()
+    };
+    for id in means.queue.executing() {
+        change::lose(means, &id, "Ambit ended while it was being sent").await?;
+        found.in_flight.push(format!("`{id}` was confirmed and being sent"));
+    }
+    for flight in means.store.scan("flight/")? {
+        let about: Value = serde_json::from_slice(&flight.value).unwrap_or(Value::Null);
+        let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
+        let agent = text("agent").unwrap_or_default();
+        let called =
+            format!("`{}.{}`", escape(&text("system").unwrap_or_default()), escape(&text("name").unwrap_or_default()));
+        let entry = Entry {
+            agent: text("agent"),
+            session: text("session"),
+            action: text("action").and_then(|digest| Digest::from_hex(&digest)),
+            details: json!({ "ask": text("ask"), "why": "Ambit ended while it was being sent" }),
+            ..Entry::new(Kind::OutcomeUnknown)
+        };
+        let told = format!("{called} was allowed and being sent when Ambit ended; nobody knows what came of it");
+        let puts = vec![
+            Put { key: flight.key, expect: flight.version, value: None },
+            notice::put(means.now(), means.chance()?, &agent, told.clone()),
+        ];
+        means.record(vec![entry], move |_| puts, Durability::Now).await?;
+        found.in_flight.push(told);
+    }
+    let details = json!({ "in-flight": found.in_flight.len(), "waiting": found.waiting, "stopped": found.stopped });
+    means.record(vec![Entry { details, ..Entry::new(Kind::Started) }], |_| Vec::new(), Durability::Now).await?;
+    Ok(found)
+}

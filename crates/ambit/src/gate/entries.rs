@@ -1,0 +1,119 @@
+//! The records of an asking, as they go into the journal.
+
+use ambit_core::decision::{Decision, Verdict};
+use ambit_core::effect::{Effect, Verb};
+use ambit_core::reading::Reading;
+use serde_json::{Value, json};
+
+use super::judge::Judge;
+use super::pass::{Ask, Case, Draft, Ruling};
+use super::refuse::Refusal;
+use crate::journal::{Entry, Kind};
+use crate::store::{Durability, Put};
+
+/// Whether an action may change something. Only what is read whole, and reads, does not.
+#[must_use]
+pub fn changes(judge: &Judge, reading: &Reading) -> bool {
+    let reads = |effect: &Effect| match effect.verb {
+        Verb::Read => true,
+        Verb::Call => judge.catalog().resource(effect.resource).is_some_and(|resource| resource.declared.reads_only),
+        _ => false,
+    };
+    !reading.unread.is_empty() || reading.effects.is_empty() || !reading.effects.iter().all(reads)
+}
+
+/// The key under which an allowed action that changes something is kept while nobody knows what came of it.
+#[must_use]
+pub fn flight_key(agent: &str, ask: &str) -> String {
+    format!("flight/{agent}/{ask}")
+}
+
+fn asked(ask: &Ask<'_>) -> Entry {
+    let action = ask.action;
+    Entry {
+        details: json!({
+            "ask": ask.id, "gate": action.gate.word(), "task": action.task, "system": action.system,
+            "operation": action.operation, "name": action.name, "bytes": action.payload.len(),
+        }),
+        payload: Some(action.payload.clone()),
+        ..about(Kind::Asked, ask)
+    }
+}
+
+fn about(kind: Kind, ask: &Ask<'_>) -> Entry {
+    Entry {
+        agent: Some(ask.action.agent.clone()),
+        session: Some(ask.session.id.clone()),
+        action: Some(ask.action.digest()),
+        ..Entry::new(kind)
+    }
+}
+
+fn decided(case: &Case<'_>, decision: &Decision, more: Value) -> Entry {
+    let mut details = json!({
+        "ask": case.ask.id,
+        "verdict": decision.verdict,
+        "release": case.judge.release().number,
+        "release-digest": case.judge.release_digest(),
+        "grounds": decision.grounds.iter().map(|ground| json!({
+            "verdict": ground.verdict,
+            "line": ground.line.and_then(|line| case.judge.policy().line(line)).map(|line| line.line.at.line),
+            "effect": ground.effect,
+            "unread": ground.unread,
+            "why": ground.why,
+        })).collect::<Vec<_>>(),
+        "bounds": decision.bounds.as_slice(),
+        "charges": decision.charges.iter().map(|charge| json!({
+            "limit": case.judge.limit(charge.limit).map(|limit| limit.name.as_str()), "amount": charge.amount,
+        })).collect::<Vec<_>>(),
+    });
+    if let (Value::Object(all), Value::Object(more)) = (&mut details, more) {
+        all.extend(more);
+    }
+    Entry { details, ..about(Kind::Decided, case.ask) }
+}
+
+pub(crate) fn allowed(case: &Case<'_>, decision: Decision, charges: Vec<Put>) -> Draft {
+    let (action, changes) = (case.ask.action, changes(case.judge, case.reading));
+    let entries = vec![asked(case.ask), decided(case, &decision, json!({ "changes": changes }))];
+    let mut puts = charges;
+    if changes {
+        let value = json!({
+            "agent": action.agent, "session": case.ask.session.id, "ask": case.ask.id, "action": action.digest(),
+            "system": action.system, "name": action.name, "at": case.means.now(),
+        });
+        let value = Some(value.to_string().into_bytes());
+        puts.push(Put { key: flight_key(&action.agent, &case.ask.id), expect: 0, value });
+    }
+    Draft {
+        ruling: Ruling::Allow(decision),
+        entries,
+        puts: Box::new(move |_| puts),
+        durability: if changes { Durability::Now } else { Durability::Soon },
+        noted: None,
+    }
+}
+
+pub(crate) fn refused(case: &Case<'_>, decision: &Decision, refusal: Refusal) -> Draft {
+    let decided = decided(case, decision, json!({ "verdict": Verdict::Refuse, "cause": refusal.cause }));
+    Draft {
+        ruling: Ruling::Refuse(refusal),
+        entries: vec![asked(case.ask), decided],
+        puts: Box::new(|_| Vec::new()),
+        durability: Durability::Now,
+        noted: None,
+    }
+}
+
+pub(crate) fn refused_unread(ask: &Ask<'_>, refusal: &Refusal) -> Vec<Entry> {
+    let details = json!({ "ask": ask.id, "verdict": Verdict::Refuse, "cause": refusal.cause });
+    vec![asked(ask), Entry { details, ..about(Kind::Decided, ask) }]
+}
+
+/// Asked and decided, of an asking that begins a hold or joins one.
+pub(crate) fn held(case: &Case<'_>, decision: &Decision, hold: &str) -> Vec<Entry> {
+    [asked(case.ask), decided(case, decision, json!({ "hold": hold }))]
+        .into_iter()
+        .map(|entry| Entry { hold: Some(hold.to_owned()), ..entry })
+        .collect()
+}

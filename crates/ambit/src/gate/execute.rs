@@ -1,0 +1,148 @@
+//! Sends what a permit owns, once, and records what came of it. The only file that hands a permit to a live system.
+
+use ambit_core::action::Digest;
+use ambit_core::hold::{Outcome, State};
+use ambit_core::permit::{Confirmed, Permit};
+use serde_json::json;
+
+use super::entries::flight_key;
+use super::means::{Fault, Means};
+use super::refuse::Refusal;
+use super::session::Session;
+use super::{Answer, Sent};
+use crate::confirm::change::{self, ChangeError, Changed, Step};
+use crate::confirm::{Kept, recheck};
+use crate::journal::{Entry, Kind};
+use crate::store::{Durability, Put};
+
+/// Sends an allowed action. `ask` ties its records together; `changes`: its record waits for the disk.
+pub(crate) async fn allowed(
+    means: &Means,
+    session: &Session,
+    permit: Permit,
+    ask: &str,
+    changes: bool,
+) -> Result<Answer, Fault> {
+    let (agent, digest) = (permit.action().agent.clone(), permit.action().digest());
+    let Some(_aloft) = means.flights.begin(&agent, &means.stops) else {
+        // Stopped between the decision and the sending.
+        let refusal = Refusal::of_stop(means, &agent);
+        let sent = Sent::NotSent("the agent was stopped".into());
+        record(means, session, &agent, digest, ask, changes, &sent).await?;
+        return Ok(refusal.map_or_else(|| Answer::Fault("not sent".into()), Refusal::into_answer));
+    };
+    let sent = means.systems.send(permit).await;
+    match record(means, session, &agent, digest, ask, changes, &sent).await {
+        Ok(()) => Ok(answer(sent)),
+        // It moved, and nothing says what came of it: that is told, and told again at the next start.
+        Err(fault) if !matches!(sent, Sent::NotSent(_)) => {
+            Ok(Answer::OutcomeUnknown(format!("it was sent, but what came of it could not be recorded: {fault}")))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn record(
+    means: &Means,
+    session: &Session,
+    agent: &str,
+    action: Digest,
+    ask: &str,
+    changes: bool,
+    sent: &Sent,
+) -> Result<(), Fault> {
+    let mut entry = outcome(sent, agent, action);
+    entry.session = Some(session.id.clone());
+    if let Some(details) = entry.details.as_object_mut() {
+        details.insert("ask".into(), ask.into());
+    }
+    if !changes {
+        // What was only read is not kept a second time; its digest is.
+        entry.payload = None;
+    }
+    let puts = if changes {
+        let key = flight_key(agent, ask);
+        means.store.get(&key)?.map(|found| Put { key, expect: found.version, value: None }).into_iter().collect()
+    } else {
+        Vec::new()
+    };
+    let durability = if changes { Durability::Now } else { Durability::Soon };
+    means.record(vec![entry], move |_| puts, durability).await?;
+    Ok(())
+}
+
+/// Executes a hold that everybody has confirmed: checks all it is bound to once more, records that it begins, sends it
+/// once, and records what came of it. `None` when it was not there to be executed (any more).
+///
+/// # Errors
+/// When Ambit could not do its work; the hold then stands where the store has it.
+pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> {
+    let Some(agent) = change::kept(means, id)?.map(|kept| kept.agent().to_owned()) else { return Ok(None) };
+    let Some(_aloft) = means.flights.begin(&agent, &means.stops) else {
+        return change::withdraw(means, id, "the agent was stopped").await;
+    };
+    // Checked and charged as one step, against whatever else the agent does meanwhile.
+    let turn = means.turn(&agent);
+    let locked = turn.lock().await;
+    let confirmed = |kept: &Kept| matches!(kept.hold.state, State::Confirmed { .. });
+    let Some(kept) = change::kept(means, id)?.filter(confirmed) else { return Ok(None) };
+    let checked = match recheck::now(means, &kept).await? {
+        Ok(checked) => checked,
+        Err(because) => return change::withdraw(means, id, &because).await,
+    };
+    let (at, digest, bounds) = (means.now(), checked.action.digest(), kept.bounds.clone());
+    let begun = change::change(means, id, Durability::Now, |kept: &mut Kept| {
+        kept.hold.begin(digest, at, checked.judge.circle())?;
+        Ok(Step { said: (), entries: vec![kept.entry(Kind::Executing, json!({}))], puts: checked.charges.clone() })
+    })
+    .await;
+    drop(locked);
+    let recorded = match begun {
+        Ok(Changed { recorded: Some(recorded), .. }) => recorded,
+        // Somebody else was faster; where it stands is what they made of it.
+        Ok(_) | Err(ChangeError::Denied(_) | ChangeError::NoSuchHold(_)) => {
+            return Ok(change::kept(means, id)?.map(|kept| kept.hold.state));
+        }
+        Err(ChangeError::Fault(fault)) => return Err(fault),
+    };
+    let Some(permit) =
+        Permit::confirmed(checked.action, Confirmed { action: kept.hold.binding.action, recorded }, bounds)
+    else {
+        return change::lose(means, id, "what was read back is not what was confirmed; it was not sent").await;
+    };
+    let sent = means.systems.send(permit).await;
+    change::finish(means, id, sent).await
+}
+
+/// The record of what came of an action that was sent.
+pub(crate) fn outcome(sent: &Sent, agent: &str, action: Digest) -> Entry {
+    let (kind, payload, details) = match sent {
+        Sent::Result(bytes) => (Kind::Outcome, Some(bytes), json!({ "outcome": Outcome::Result })),
+        Sent::Error(bytes) => (Kind::Outcome, Some(bytes), json!({ "outcome": Outcome::Error })),
+        Sent::NotSent(why) => (Kind::Outcome, None, json!({ "outcome": Outcome::NotSent, "why": why })),
+        Sent::Unknown(why) => (Kind::OutcomeUnknown, None, json!({ "why": why })),
+    };
+    let mut entry = Entry {
+        agent: Some(agent.to_owned()),
+        action: Some(action),
+        details,
+        payload: payload.cloned(),
+        ..Entry::new(kind)
+    };
+    if let (Some(bytes), Some(details)) = (payload, entry.details.as_object_mut()) {
+        details.insert("bytes".into(), bytes.len().into());
+        details.insert("digest".into(), Digest::of("ambit/answer/1", &[bytes]).to_string().into());
+    }
+    entry
+}
+
+fn answer(sent: Sent) -> Answer {
+    match sent {
+        Sent::Result(bytes) => Answer::Result(bytes),
+        Sent::Error(bytes) => Answer::Error(bytes),
+        Sent::NotSent(why) => {
+            Answer::Fault(format!("it was not sent: {why}\nhelp: nothing happened; it may be tried again"))
+        }
+        Sent::Unknown(why) => Answer::OutcomeUnknown(why),
+    }
+}

@@ -1,0 +1,160 @@
+//! The journey of one action, for every gate. Everything that decides over it stands in [`pass`]; what it calls does
+//! one step and decides nothing.
+
+use ambit_core::action::Action;
+use ambit_core::decision::{Decision, Verdict};
+use ambit_core::permit::{Permit, Recorded};
+use ambit_core::reading::Reading;
+
+use super::judge::Judge;
+use super::means::{Fault, InForce, Means};
+use super::refuse::Refusal;
+use super::session::Session;
+use super::usage::Used;
+use super::{Answer, entries, execute};
+use crate::confirm::{Kept, queue, trip, wait};
+use crate::journal::{Entry, JournalError};
+use crate::store::{Durability, Put, StoreError};
+
+/// Takes an action from the bytes that a gate framed (step 1) to the answer for the agent.
+///
+/// Not safe to drop half-way in a running daemon (the record would stop short of what happened): whoever serves an
+/// agent runs it in a task of its own and waits for that. What is found half-way at a start is told then.
+pub async fn pass(means: &Means, session: &Session, action: Action) -> Answer {
+    journey(means, session, action).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+}
+
+async fn journey(means: &Means, session: &Session, action: Action) -> Result<Answer, Fault> {
+    let ask = Ask { id: means.chance()?.to_string().split_off(48), session, action: &action };
+    if let Some(refusal) = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent)) {
+        return refuse(means, &ask, refusal).await;
+    }
+    let judge = match means.judges.in_force(&action.agent, means.now()) {
+        InForce::Judge(judge) => judge,
+        InForce::Nothing(why) => return refuse(means, &ask, Refusal::nothing_in_force(&action.agent, &why)).await,
+    };
+    // 2. read
+    let reading = match judge.read(&action) {
+        Ok(reading) => reading,
+        Err(why) => return refuse(means, &ask, Refusal::not_read(&why)).await,
+    };
+    // 3. decide and 4. record, as one step
+    let case = Case { means, ask: &ask, judge: &judge, reading: &reading };
+    let (ruling, recorded) = settle(&case).await?;
+    trip::note(means, &action.agent, &ruling).await?;
+    // 5. answer, or 6. execute and 7. record the outcome
+    match ruling {
+        Ruling::Refuse(refusal) => Ok(refusal.into_answer()),
+        Ruling::Hold { id, .. } => wait::wait(means, session, &id).await,
+        Ruling::Allow(decision) => {
+            let (id, changes) = (ask.id.clone(), entries::changes(&judge, &reading));
+            match Permit::allowed(action, &decision, recorded) {
+                Some(permit) => execute::allowed(means, session, permit, &id, changes).await,
+                None => Err(Fault::Busy),
+            }
+        }
+    }
+}
+
+/// One asking: an agent may ask for the same action twice.
+pub(crate) struct Ask<'a> {
+    /// What ties its records together.
+    pub id: String,
+    /// Who asks.
+    pub session: &'a Session,
+    /// For what.
+    pub action: &'a Action,
+}
+
+/// An asking that was read.
+pub(crate) struct Case<'a> {
+    pub means: &'a Means,
+    pub ask: &'a Ask<'a>,
+    pub judge: &'a Judge,
+    pub reading: &'a Reading,
+}
+
+/// What becomes of an asking.
+pub(crate) enum Ruling {
+    /// Send it.
+    Allow(Decision),
+    /// It waits.
+    Hold {
+        /// Under that id.
+        id: String,
+        /// Whether no line mentions it.
+        outside: bool,
+    },
+    /// Say why not.
+    Refuse(Refusal),
+}
+
+/// Changes that name the numbers of their records.
+pub(crate) type Puts = Box<dyn FnOnce(&[u64]) -> Vec<Put> + Send>;
+
+/// A ruling that is still to be recorded.
+pub(crate) struct Draft {
+    pub ruling: Ruling,
+    pub entries: Vec<Entry>,
+    pub puts: Puts,
+    pub durability: Durability,
+    /// What to note of it once it is recorded.
+    pub noted: Option<Box<Kept>>,
+}
+
+const ATTEMPTS: usize = 16;
+
+/// Decides and records as one step: what the decision counted on is what the record changes, or it is decided again.
+async fn settle(case: &Case<'_>) -> Result<(Ruling, Recorded), Fault> {
+    let (means, action) = (case.means, case.ask.action);
+    let drift = drift(case).await;
+    let turn = means.turn(&action.agent);
+    let _turn = turn.lock().await;
+    for _ in 0..ATTEMPTS {
+        let draft = rule(case, drift.as_deref())?;
+        match means.record(draft.entries, draft.puts, draft.durability).await {
+            Ok(recorded) => {
+                if let Some(noted) = draft.noted {
+                    means.queue.note(&noted);
+                }
+                let last = recorded.last().copied().ok_or(Fault::Busy)?;
+                return Ok((draft.ruling, last));
+            }
+            Err(JournalError::Store(StoreError::Conflict { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::Busy)
+}
+
+fn rule(case: &Case<'_>, drift: Option<&str>) -> Result<Draft, Fault> {
+    let (means, action, now) = (case.means, case.ask.action, case.means.now());
+    let used = Used::at(means.store.as_ref(), case.judge, &action.agent, action.task.as_deref(), now);
+    let decision = case.judge.decide(case.reading, now, case.ask.session.task.as_deref(), &used);
+    match (decision.verdict, drift) {
+        (Verdict::Refuse, _) => Ok(entries::refused(case, &decision, Refusal::of_scope(case, &decision))),
+        (_, Some(why)) => Ok(entries::refused(case, &decision, Refusal::drifted(action, why))),
+        (Verdict::Hold, None) => queue::rule(case, decision),
+        (Verdict::Allow, None) => match used.charge(&decision.charges) {
+            Some(charges) => Ok(entries::allowed(case, decision, charges)),
+            None => Ok(entries::refused(case, &decision, Refusal::uncounted())),
+        },
+    }
+}
+
+/// Whether the live definition is the pinned one; asked only where the answer could matter, so that nothing is started
+/// for an action that is refused anyway.
+async fn drift(case: &Case<'_>) -> Option<String> {
+    let (means, action, now) = (case.means, case.ask.action, case.means.now());
+    let used = Used::at(means.store.as_ref(), case.judge, &action.agent, action.task.as_deref(), now);
+    if case.judge.decide(case.reading, now, case.ask.session.task.as_deref(), &used).verdict == Verdict::Refuse {
+        return None;
+    }
+    // A system that cannot be asked is one whose definitions are not known.
+    means.systems.drift(action).await.unwrap_or_else(Some)
+}
+
+async fn refuse(means: &Means, ask: &Ask<'_>, refusal: Refusal) -> Result<Answer, Fault> {
+    means.record(entries::refused_unread(ask, &refusal), |_| Vec::new(), Durability::Now).await?;
+    Ok(refusal.into_answer())
+}

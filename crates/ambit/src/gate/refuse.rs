@@ -1,0 +1,134 @@
+//! What an agent may read about a refusal: the line that stopped *this* action, why, and what it could do instead.
+//! The words about the scope itself are core's (`explain::for_agent`).
+
+use ambit_core::action::Action;
+use ambit_core::decision::Decision;
+use ambit_core::explain;
+use ambit_effects::mcp::NotRead;
+use serde::Serialize;
+
+use super::Answer;
+use super::means::Means;
+use super::pass::Case;
+use super::session::Session;
+use super::stops::Stop;
+use crate::escape::escape;
+
+/// Why an action goes no further, and what its agent reads about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What sort of reason it is.
+    pub cause: Cause,
+    /// What the agent reads.
+    pub text: String,
+}
+
+/// The sorts of reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The scope.
+    Scope,
+    /// The agent is stopped.
+    Stopped,
+    /// No release is in force.
+    NothingInForce,
+    /// The catalog does not have what it names, or has it in a form that cannot be read.
+    Unknown,
+    /// It is no valid call of what it names.
+    Invalid,
+    /// The live definition is not the pinned one.
+    Drift,
+    /// A person refused exactly this before.
+    RefusedBefore,
+    /// Too many of its actions wait, or waited today.
+    TooMany,
+    /// A use cannot be counted.
+    Uncounted,
+    /// The action names another agent or task than its session.
+    NotItsSession,
+}
+
+impl Refusal {
+    /// A session speaks for its own agent and task, and for no other.
+    pub(crate) fn of_session(session: &Session, action: &Action) -> Option<Refusal> {
+        let same = session.agent == action.agent
+            && session.task.as_ref().map(|task| task.id.as_str()) == action.task.as_deref()
+            && session.task.as_ref().is_none_or(|task| task.agent == action.agent);
+        (!same).then(|| Refusal {
+            cause: Cause::NotItsSession,
+            text: "refused: the action names another agent or another task than its session\nhelp: open a session of its own for it".into(),
+        })
+    }
+
+    pub(crate) fn of_stop(means: &Means, agent: &str) -> Option<Refusal> {
+        means.stops.of(agent).map(|stop| Refusal::stopped(agent, &stop))
+    }
+
+    /// The refusal of a stopped agent.
+    #[must_use]
+    pub fn stopped(agent: &str, stop: &Stop) -> Refusal {
+        let by = stop.by.as_deref().unwrap_or("Ambit itself");
+        let text = format!(
+            "refused: `{agent}` is stopped (by {}: {})\nhelp: do nothing more; only a person can resume it",
+            escape(by),
+            escape(&stop.because)
+        );
+        Refusal { cause: Cause::Stopped, text }
+    }
+
+    pub(crate) fn nothing_in_force(agent: &str, why: &str) -> Refusal {
+        let text = format!("refused: no scope is in force for `{agent}`: {why}");
+        Refusal { cause: Cause::NothingInForce, text }
+    }
+
+    pub(crate) fn not_read(why: &NotRead) -> Refusal {
+        match why {
+            NotRead::Invalid(invalid) => {
+                Refusal { cause: Cause::Invalid, text: format!("{invalid}\nhelp: {}", invalid.help()) }
+            }
+            NotRead::Unknown { .. } => {
+                Refusal { cause: Cause::Unknown, text: format!("refused: {why}\nhelp: call only what is listed") }
+            }
+            NotRead::Schema { .. } => Refusal {
+                cause: Cause::Unknown,
+                text: format!(
+                    "refused: {why}\nhelp: use something else; a person must look at it (`ambit inventory`) before it can be called"
+                ),
+            },
+        }
+    }
+
+    pub(crate) fn drifted(action: &Action, why: &str) -> Refusal {
+        let text = format!(
+            "refused: `{}.{}` is not what it was when its scope was released: {}\nhelp: use something else; a person must look at it (`ambit inventory`) before it can be called again",
+            escape(&action.system),
+            escape(&action.name),
+            escape(why)
+        );
+        Refusal { cause: Cause::Drift, text }
+    }
+
+    pub(crate) fn uncounted() -> Refusal {
+        Refusal {
+            cause: Cause::Uncounted,
+            text: "refused: a limit of the scope applies, and what is used of it cannot be counted\nhelp: tell the person you work for; Ambit's state needs looking at".into(),
+        }
+    }
+
+    pub(crate) fn of_scope(case: &Case<'_>, decision: &Decision) -> Refusal {
+        Refusal {
+            cause: Cause::Scope,
+            text: format!("refused: {}", explain::for_agent(case.judge.policy(), case.reading, decision)),
+        }
+    }
+
+    /// As the gate says it.
+    #[must_use]
+    pub fn into_answer(self) -> Answer {
+        match self.cause {
+            Cause::Invalid => Answer::Invalid(self.text),
+            _ => Answer::Refused(self.text),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What has been used of each limit. Kept in the store beside the record that used it (`usage/AGENT/LIMIT`), and read
+//! from there each time: what a dropped call still wrote is seen, and two calls never charge the same room.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use ambit_core::decide::Usage;
+use ambit_core::decimal::Decimal;
+use ambit_core::decision::{Charge, LimitId};
+use ambit_core::scope::Window;
+use ambit_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::judge::Judge;
+use crate::store::{Put, Store, Version};
+
+/// The uses of one agent's limits at one moment, as far as somebody asked for them.
+pub struct Used<'a> {
+    store: &'a dyn Store,
+    judge: &'a Judge,
+    agent: &'a str,
+    task: Option<&'a str>,
+    now: Timestamp,
+    seen: RefCell<BTreeMap<LimitId, Option<Counter>>>,
+}
+
+/// The uses of one limit.
+#[derive(Clone, Debug)]
+struct Counter {
+    key: String,
+    version: Version,
+    uses: Vec<Use>,
+}
+
+/// When, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Use(Timestamp, String);
+
+/// So many uses are kept one by one; beyond it, neighbours are counted together, at the time of the later.
+const EXACT: usize = 512;
+
+impl<'a> Used<'a> {
+    /// Nothing is read before it is asked for.
+    #[must_use]
+    pub fn at(
+        store: &'a dyn Store,
+        judge: &'a Judge,
+        agent: &'a str,
+        task: Option<&'a str>,
+        now: Timestamp,
+    ) -> Used<'a> {
+        Used { store, judge, agent, task, now, seen: RefCell::default() }
+    }
+
+    /// The changes that charge a decision; to be committed with its record. `None`: something cannot be charged, and the
+    /// action may not go.
+    #[must_use]
+    pub fn charge(&self, charges: &[Charge]) -> Option<Vec<Put>> {
+        let mut together: BTreeMap<LimitId, Decimal> = BTreeMap::new();
+        for charge in charges {
+            let sum = together.get(&charge.limit).copied().unwrap_or(Decimal::ZERO).checked_add(charge.amount)?;
+            together.insert(charge.limit, sum);
+        }
+        let mut puts = Vec::new();
+        for (limit, amount) in together {
+            if self.judge.limit(limit)?.window == Window::AtOnce {
+                continue;
+            }
+            let mut counter = self.counter(limit)?;
+            counter.uses.push(Use(self.now, amount.to_string()));
+            let value = serde_json::to_vec(&merged(counter.uses)?).ok()?;
+            puts.push(Put { key: counter.key, expect: counter.version, value: Some(value) });
+        }
+        Some(puts)
+    }
+
+    fn counter(&self, limit: LimitId) -> Option<Counter> {
+        if let Some(seen) = self.seen.borrow().get(&limit) {
+            return seen.clone();
+        }
+        let counter = self.read(limit);
+        self.seen.borrow_mut().insert(limit, counter.clone());
+        counter
+    }
+
+    fn read(&self, limit: LimitId) -> Option<Counter> {
+        let limit = self.judge.limit(limit)?;
+        let mut key = format!("usage/{}/{}", self.agent, limit.name);
+        let since = match limit.window {
+            Window::AtOnce => return Some(Counter { key, version: 0, uses: Vec::new() }),
+            Window::Minute => Some(60_000),
+            Window::Hour => Some(3_600_000),
+            Window::Day => Some(86_400_000),
+            Window::Task => {
+                // Without a task there is nothing to count in, so it is not known.
+                key = format!("{key}/{}", self.task?);
+                None
+            }
+        };
+        let Some(found) = self.store.get(&key).ok()? else {
+            return Some(Counter { key, version: 0, uses: Vec::new() });
+        };
+        let mut uses: Vec<Use> = serde_json::from_slice(&found.value).ok()?;
+        if let Some(window) = since {
+            // A use in the future (the clock was set back) still counts.
+            uses.retain(|one| one.0.0 > self.now.0.saturating_sub(window));
+        }
+        Some(Counter { key, version: found.version, uses })
+    }
+}
+
+impl Usage for Used<'_> {
+    fn used(&self, limit: LimitId) -> Option<Decimal> {
+        let counter = self.counter(limit)?;
+        counter.uses.iter().try_fold(Decimal::ZERO, |sum, one| sum.checked_add(Decimal::parse(&one.1)?))
+    }
+}
+
+/// Counts neighbours together when there are too many: at the later time, so that room comes back too late rather than
+/// too early.
+fn merged(uses: Vec<Use>) -> Option<Vec<Use>> {
+    if uses.len() <= EXACT {
+        return Some(uses);
+    }
+    uses.chunks(2)
+        .map(|pair| {
+            let at = pair.iter().map(|one| one.0).max()?;
+            let sum = pair.iter().try_fold(Decimal::ZERO, |sum, one| sum.checked_add(Decimal::parse(&one.1)?))?;
+            Some(Use(at, sum.to_string()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_uses_are_counted_together_and_never_forgotten() {
+        let uses: Vec<Use> = (0..=512i64).map(|n| Use(Timestamp(n), "0.1".into())).collect();
+        let merged = merged(uses).unwrap();
+        assert_eq!(merged.len(), 257);
+        assert_eq!(merged[0], Use(Timestamp(1), "0.2".into()));
+        let sum = merged.iter().fold(Decimal::ZERO, |s, u| s.checked_add(Decimal::parse(&u.1).unwrap()).unwrap());
+        assert_eq!(sum.to_string(), "51.3");
+    }
+}
