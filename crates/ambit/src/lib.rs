@@ -1,5 +1,6 @@
 //! Ambit: the permission boundary for AI agents in live systems. This crate is the only one that touches the world.
 
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod confirm;
@@ -13,6 +14,7 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod report;
+pub mod snapshot;
 pub mod store;
 pub mod upstream;
 pub mod world;

@@ -5,7 +5,7 @@ use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
 use super::program::unpinned;
-use super::{Agent, Config, Kind, List, ListKind, Person, Secret, Setting, System, Tool};
+use super::{Agent, Config, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
 
 /// Everything that is wrong, in no order.
 pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
@@ -66,6 +66,12 @@ impl Check<'_> {
                 self.not_for(name, "env", !system.env.is_empty());
                 self.not_for(name, "cwd", system.cwd.is_some());
             }
+        }
+        if system.kind != Kind::Mcp {
+            let message =
+                format!("`{name}` can be described, and scopes over it can be checked; no gate stands before it yet");
+            let help = "an agent reaches it through no gate of Ambit's: keep its credentials from the agent";
+            self.note("no-gate-yet", &["systems", name, "kind"], message, help);
         }
         if let Some(unpinned) = unpinned(&system.command) {
             let message = format!("{} that the system `{name}` starts may be another one tomorrow", unpinned.what);
@@ -230,14 +236,15 @@ impl Check<'_> {
             }
             (Some(members), None) => {
                 for member in members {
-                    if let Some(wanted) = list.kind.misfit(member) {
+                    let wanted = match member {
+                        Member::Text(text) => list.kind.misfit(text),
+                        _ if list.kind == ListKind::Value => None,
+                        _ => list.kind.misfit(""),
+                    };
+                    if let Some(wanted) = wanted {
                         let message = format!("`{member}` is not {wanted}");
-                        self.error(
-                            "wrong-member",
-                            &["lists", name, "members"],
-                            message,
-                            "correct it, or change the list's `kind`",
-                        );
+                        let help = "correct it, or change the list's `kind`";
+                        self.error("wrong-member", &["lists", name, "members"], message, help);
                     }
                 }
             }
@@ -338,6 +345,16 @@ impl Check<'_> {
 
     fn note(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {
         self.found.push(Diagnostic::note(name, self.config.at(path), message, help));
+    }
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Member::Text(text) => f.write_str(text),
+            Member::Number(number) => number.fmt(f),
+            Member::Truth(truth) => truth.fmt(f),
+        }
     }
 }
 

@@ -236,7 +236,7 @@ pub struct List {
     pub kind: ListKind,
     /// The members, where they stand here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub members: Option<BTreeSet<String>>,
+    pub members: Option<BTreeSet<Member>>,
     /// The file with the members, one a line; `#` begins a comment line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
@@ -247,6 +247,18 @@ pub struct List {
     /// Whether somebody outside can get a member onto it (contacts from received mail, accounts paid before); counts as yes unless said.
     #[serde(default = "yes")]
     pub outsiders_can_extend: bool,
+}
+
+/// One member of a list; a number is a member of a list of values alone, and is not the text of the same digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Member {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Truth(bool),
 }
 
 /// What a list's members are.

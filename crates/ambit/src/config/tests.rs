@@ -74,7 +74,7 @@ dir = "state"
 #[test]
 fn everything_that_can_be_said_is_read() {
     let (config, found) = read(WHOLE);
-    assert_eq!(found, []);
+    assert_eq!(found.iter().map(|one| one.name).collect::<Vec<_>>(), ["no-gate-yet"]);
     let config = config.unwrap();
     let helpdesk = &config.systems["helpdesk"];
     assert_eq!((helpdesk.kind, helpdesk.timeout_seconds), (Kind::Mcp, 30));
@@ -205,6 +205,7 @@ fn a_kind_has_its_own_keys() {
     1:10 missing-key: the system `a` has no `command` → add `command = ["PROGRAM", "ARGUMENT"]`
     3:7 key-not-for-kind: a system of kind `mcp` has no `url` → remove it, or choose another `kind`
     4:10 missing-key: the system `b` has no `url` → add `url = { env = "NAME_OF_A_VARIABLE" }`
+    5:8 no-gate-yet: `b` can be described, and scopes over it can be checked; no gate stands before it yet → an agent reaches it through no gate of Ambit's: keep its credentials from the agent
     6:11 key-not-for-kind: a system of kind `postgres` has no `command` → remove it, or choose another `kind`
     7:7 key-not-for-kind: a system of kind `postgres` has no `cwd` → remove it, or choose another `kind`
     8:1 key-not-for-kind: a system of kind `postgres` has no `env` → remove it, or choose another `kind`
@@ -217,6 +218,7 @@ fn a_secret_written_out_is_an_error() {
     3:11 secret-in-config: an argument of `command` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     4:21 secret-in-config: `API_TOKEN` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     4:33 secret-in-config: `DB` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
+    6:8 no-gate-yet: `b` can be described, and scopes over it can be checked; no gate stands before it yet → an agent reaches it through no gate of Ambit's: keep its credentials from the agent
     7:7 secret-in-config: `url` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     "#);
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nenv = { A = { command = [] } }\n"), @"

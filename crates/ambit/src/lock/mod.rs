@@ -12,11 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ambit_core::scope::Span;
 use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use ambit_core::time::Date;
+use ambit_effects::definition::{DefinitionError, Digests, PromptDefinition, ToolDefinition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::strict::{self, Places};
 use crate::config::{Config, Kind};
+use pretty::plain;
 
 /// The file's name; it stands beside `ambit.toml`.
 pub const NAME: &str = "ambit.lock";
@@ -157,6 +159,42 @@ impl Lock {
     }
 }
 
+impl Definition {
+    /// The definition of a tool, as one element of `tools/list`.
+    ///
+    /// # Errors
+    /// When it is not a definition that every reader reads alike.
+    pub fn tool(json: &str) -> Result<Definition, DefinitionError> {
+        let whole = ToolDefinition::read(json.as_bytes())?.digests.whole;
+        Ok(Definition { digest: Some(whole.to_string()), definition: json.to_owned() })
+    }
+
+    /// The definition of a prompt, as one element of `prompts/list`.
+    ///
+    /// # Errors
+    /// When it is not a definition that every reader reads alike.
+    pub fn prompt(json: &str) -> Result<Definition, DefinitionError> {
+        let whole = PromptDefinition::read(json.as_bytes())?.digests.whole;
+        Ok(Definition { digest: Some(whole.to_string()), definition: json.to_owned() })
+    }
+
+    /// What it says, as a tool's.
+    ///
+    /// # Errors
+    /// Not for one out of a lock that was read: there it was read once already.
+    pub fn read_tool(&self) -> Result<ToolDefinition, DefinitionError> {
+        ToolDefinition::read(plain(&self.definition).as_bytes())
+    }
+
+    /// What it says, as a prompt's.
+    ///
+    /// # Errors
+    /// Not for one out of a lock that was read: there it was read once already.
+    pub fn read_prompt(&self) -> Result<PromptDefinition, DefinitionError> {
+        PromptDefinition::read(plain(&self.definition).as_bytes())
+    }
+}
+
 impl Default for Lock {
     fn default() -> Lock {
         Lock::new()
@@ -179,12 +217,18 @@ fn check(lock: &Lock) -> Vec<Diagnostic> {
             let message = format!("`{}` is not a day", system.looked_at);
             found.push(Diagnostic::error("bad-date", at, message, "write it as `\"YYYY-MM-DD\"`"));
         }
-        for (kind, definitions) in [("tools", &system.tools), ("prompts", &system.prompts)] {
-            for (named, definition) in definitions {
-                if let Some(message) = misfit(named, definition) {
-                    let at = lock.at(&["systems", name, kind, named, "definition"]);
-                    found.push(Diagnostic::error("bad-definition", at, message, BY_HAND));
-                }
+        let tools = system.tools.iter().map(|(named, tool)| {
+            let read = tool.read_tool().map(|read| (read.name, read.digests));
+            ("tools", named, misfit(named, read, tool.digest.as_deref()))
+        });
+        let prompts = system.prompts.iter().map(|(named, prompt)| {
+            let read = prompt.read_prompt().map(|read| (read.name, read.digests));
+            ("prompts", named, misfit(named, read, prompt.digest.as_deref()))
+        });
+        for (kind, named, misfit) in tools.chain(prompts) {
+            if let Some(message) = misfit {
+                let at = lock.at(&["systems", name, kind, named, "definition"]);
+                found.push(Diagnostic::error("bad-definition", at, message, BY_HAND));
             }
         }
         for (relation, Relation { columns }) in &system.relations {
@@ -200,14 +244,69 @@ fn check(lock: &Lock) -> Vec<Diagnostic> {
 }
 
 /// Why that is not the definition of a tool or prompt of that name.
-fn misfit(name: &str, definition: &Definition) -> Option<String> {
-    let read: serde_json::Value = match serde_json::from_str(&definition.definition) {
-        Ok(read) => read,
-        Err(error) => return Some(format!("the definition of `{name}` is not JSON: {error}")),
-    };
-    match read.get("name").and_then(serde_json::Value::as_str) {
-        Some(named) if named == name => None,
-        Some(named) => Some(format!("the definition of `{name}` is that of `{named}`")),
-        None => Some(format!("the definition of `{name}` has no name")),
+fn misfit(name: &str, read: Result<(String, Digests), DefinitionError>, digest: Option<&str>) -> Option<String> {
+    match read {
+        Err(error) => Some(format!("the definition of `{name}` cannot be used: {error}")),
+        Ok((named, _)) if named != name => Some(format!("the definition of `{name}` is that of `{named}`")),
+        Ok((_, digests)) if digest.is_some_and(|digest| digest != digests.whole.to_string()) => {
+            Some(format!("the definition of `{name}` is not the one that its digest stands for"))
+        }
+        Ok(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        let (lock, found) = read(text);
+        assert_eq!(lock.is_none(), found.iter().any(|one| one.severity == Severity::Error));
+        found.iter().map(|one| format!("{} {}: {} → {}\n", one.at.line, one.name, one.message, one.help)).collect()
+    }
+
+    const TOOL: &str = r#"{"name":"reply","inputSchema":{"type":"object"}}"#;
+
+    fn with(definition: &str, digest: &str) -> String {
+        format!(
+            "version = 1\n[systems.a]\nkind = \"mcp\"\nlooked-at = \"2026-11-23\"\n[systems.a.tools.reply]\n{digest}\ndefinition = '''\n{definition}\n'''\n"
+        )
+    }
+
+    #[test]
+    fn a_definition_is_the_one_its_name_and_digest_stand_for() {
+        let digest = Definition::tool(TOOL).unwrap().digest.unwrap();
+        assert_eq!(said(&with(TOOL, "")), "");
+        assert_eq!(said(&with(TOOL, &format!("digest = \"{digest}\""))), "");
+        let other = TOOL.replace("object", "array");
+        insta::assert_snapshot!(said(&with(&other, &format!("digest = \"{digest}\""))), @"
+        7 bad-definition: the definition of `reply` is not the one that its digest stands for → look again with `ambit inventory --accept` rather than edit a definition by hand
+        ");
+        insta::assert_snapshot!(said(&with(&TOOL.replace("reply", "send"), "")), @"
+        7 bad-definition: the definition of `reply` is that of `send` → look again with `ambit inventory --accept` rather than edit a definition by hand
+        ");
+        insta::assert_snapshot!(said(&with("{\"name\": 1", "")), @"
+        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: expected `,` or `}` at byte 9 → look again with `ambit inventory --accept` rather than edit a definition by hand
+        ");
+        insta::assert_snapshot!(said(&with("{\"name\":\"reply\",\"name\":\"reply\"}", "")), @"
+        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: the key `name` stands twice in one object at byte 16 → look again with `ambit inventory --accept` rather than edit a definition by hand
+        ");
+    }
+
+    #[test]
+    fn what_is_not_a_lock_is_an_error() {
+        insta::assert_snapshot!(said(""), @"
+        1 missing-key: `version` is missing → add `version`: The form of this file: 1
+        ");
+        insta::assert_snapshot!(said("version = 2\n"), @"
+        1 out-of-range: `version` is 2 → write a whole number from 1 to 1
+        ");
+        insta::assert_snapshot!(said("version = 1\n[systems.a]\nkind = \"mcp\"\nlooked-at = \"yesterday\"\ntool = 1\n"), @"
+        5 unknown-key: there is no key `tool` in `systems.a` → did you mean `tools`?
+        ");
+        insta::assert_snapshot!(said("version = 1\n[systems.a]\nkind = \"postgres\"\nlooked-at = \"yesterday\"\n[systems.a.relations.\"public.t\"]\ncolumns = [{ name = \"id\", type = \"integer\" }, { name = \"id\", type = \"text\" }]\n"), @r#"
+        4 bad-date: `yesterday` is not a day → write it as `"YYYY-MM-DD"`
+        6 duplicate-column: `public.t` has the column `id` twice → remove one of the two
+        "#);
     }
 }

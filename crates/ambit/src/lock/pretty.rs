@@ -17,6 +17,12 @@ pub fn pretty(json: &str) -> String {
     out
 }
 
+/// The JSON text without the white space that [`pretty`] put there, so that bounds on its size mean what they say.
+#[must_use]
+pub fn plain(json: &str) -> String {
+    tokens(json).concat()
+}
+
 /// The tokens of a JSON text; strings are respelt, white space is dropped.
 fn tokens(json: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
@@ -183,6 +189,7 @@ mod tests {
         fn the_value_stays_the_same_and_laying_out_twice_changes_nothing(value in json()) {
             let once = pretty(&value.to_string());
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&once).unwrap(), value);
+            prop_assert_eq!(pretty(&plain(&once)), once.clone());
             prop_assert_eq!(pretty(&once), once);
         }
 

@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample(strange: &str) -> Lock {
-        let definition = serde_json::json!({"name": strange, "description": format!("{strange} '''' {strange}"), "inputSchema": {"type": "object"}});
+        let definition = serde_json::json!({"name": "get_ticket", "description": format!("{strange} '''' {strange}"), "inputSchema": {"type": "object"}});
         let definition = Definition { digest: None, definition: definition.to_string() };
         let system = System {
             kind: Kind::Mcp,
@@ -122,8 +122,8 @@ mod tests {
                 files: [(strange.to_owned(), "00".to_owned())].into(),
             }),
             resources: true,
-            tools: [(strange.to_owned(), definition.clone())].into(),
-            prompts: [(strange.to_owned(), definition)].into(),
+            tools: [("get_ticket".to_owned(), definition.clone())].into(),
+            prompts: [("get_ticket".to_owned(), definition)].into(),
             relations: [(
                 strange.to_owned(),
                 Relation { columns: vec![Column { name: strange.into(), type_name: "text".into() }] },
@@ -149,7 +149,7 @@ mod tests {
             prop_assert_eq!(read.text(), text);
             let (was, is) = (&lock.systems["crm"], &read.systems["crm"]);
             prop_assert_eq!((&was.server, &was.program, &was.relations), (&is.server, &is.program, &is.relations));
-            prop_assert_eq!(value(&was.tools[&strange]), value(&is.tools[&strange]));
+            prop_assert_eq!(value(&was.tools["get_ticket"]), value(&is.tools["get_ticket"]));
         }
     }
 
