@@ -1,7 +1,11 @@
-//! JSON with one way to write it: members in the order of their names' bytes, no white space. Numbers as `serde_json`
-//! writes them; no two members of one name can occur in a `Value`.
+//! JSON with one way to write it: members in the order of their names' bytes, no white space, nothing but printable
+//! ASCII, so that a record can be printed as it stands. (But for fractions and DEL, it is what Python's
+//! `json.dumps(…, sort_keys=True, separators=(",", ":"))` writes.)
+
+use std::io::{self, Write};
 
 use serde_json::Value;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// Deeper values are not written: readers of JSON, ours among them, give up at 128.
 const DEEPEST: usize = 100;
@@ -36,15 +40,43 @@ fn write(value: &Value, deeper: usize, out: &mut Vec<u8>) -> Option<()> {
                 if n > 0 {
                     out.push(b',');
                 }
-                serde_json::to_writer(&mut *out, name).ok()?;
+                text(name, out)?;
                 out.push(b':');
                 write(value, deeper, out)?;
             }
             out.push(b'}');
         }
+        Value::String(value) => text(value, out)?,
         simple => serde_json::to_writer(out, simple).ok()?,
     }
     Some(())
+}
+
+/// A JSON string in ASCII.
+pub(super) fn text(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    serde::Serialize::serialize(text, &mut Serializer::with_formatter(out, Ascii(CompactFormatter))).ok()
+}
+
+struct Ascii(CompactFormatter);
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let plain = |c: char| c.is_ascii() && c != '\u{7f}';
+        if fragment.chars().all(plain) {
+            return self.0.write_string_fragment(writer, fragment);
+        }
+        for char in fragment.chars() {
+            match char {
+                ascii if plain(ascii) => writer.write_all(&[u8::try_from(ascii).unwrap_or(b'?')])?,
+                other => {
+                    for unit in other.encode_utf16(&mut [0; 2]) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -54,10 +86,10 @@ mod tests {
 
     #[test]
     fn members_stand_in_the_order_of_their_bytes() {
-        let value = json!({"b": [1, 2.5, -3, null, true], "a": {"é": "\u{1b}\"", "z": {}}, "B": []});
+        let value = json!({"b": [1, 2.5, -3, null, true], "a": {"é": "\u{1b}\"😀 a\u{7f}", "z": {}}, "B": []});
         assert_eq!(
             String::from_utf8(bytes(&value).unwrap()).unwrap(),
-            r#"{"B":[],"a":{"z":{},"é":"\u001b\""},"b":[1,2.5,-3,null,true]}"#
+            r#"{"B":[],"a":{"z":{},"\u00e9":"\u001b\"\ud83d\ude00 a\u007f"},"b":[1,2.5,-3,null,true]}"#
         );
     }
 

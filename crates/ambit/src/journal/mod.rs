@@ -4,11 +4,14 @@
 mod canonical;
 pub mod chain;
 pub mod checkpoints;
+pub mod export;
 mod flusher;
 mod record;
 mod seal;
+pub mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub mod verify;
 mod writer;
 
 use std::path::PathBuf;
@@ -24,6 +27,8 @@ use self::flusher::Flusher;
 pub use self::flusher::WINDOW;
 pub use self::record::{Malformed, Record};
 pub use self::seal::Opened;
+pub use self::tail::Filter;
+pub use self::writer::CHECKPOINT_EVERY;
 use self::writer::Writer;
 use crate::keys::InstallationKeys;
 use crate::store::private::PrivateError;
@@ -286,7 +291,7 @@ impl Journal {
     }
 
     /// Signs how far the chain has come, as a record and as a line in the file of checkpoints. Happens by itself every
-    /// [`writer::CHECKPOINT_EVERY`] records and when the journal is dropped.
+    /// [`CHECKPOINT_EVERY`] records and when the journal is dropped.
     ///
     /// # Errors
     /// When the journal cannot be written.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::{Entry, JournalError, Kind, Opened, canonical, seal};
-use crate::keys::InstallationKeys;
+use crate::keys::{InstallationKeys, hex};
 use crate::store::Row;
 
 /// One record of the journal.
@@ -146,7 +146,8 @@ pub(super) fn body(entry: Entry, sequence: u64, time: Timestamp, commitment: Opt
 
 pub(super) fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Digest::from_hex(&text).ok_or_else(|| D::Error::custom("not a digest of 64 hex digits"))
+    // Stricter than `Digest::from_hex`: one way to write it.
+    hex::read_exactly(&text).map(Digest).ok_or_else(|| D::Error::custom("not a digest of 64 hex digits"))
 }
 
 pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {

@@ -15,7 +15,7 @@ use crate::world::{Later, NoChance, Real};
 
 /// A clock that ticks when looked at, and chance from a counter.
 #[derive(Default)]
-pub(super) struct Still {
+pub(crate) struct Still {
     time: AtomicI64,
     chance: AtomicU64,
 }
@@ -39,25 +39,25 @@ impl World for Still {
     }
 }
 
-pub(super) fn keys() -> InstallationKeys {
+pub(crate) fn keys() -> InstallationKeys {
     InstallationKeys::from_seed(&[5; 64])
 }
 
-pub(super) fn inline(store: &Arc<Memory>) -> Result<Journal, JournalError> {
+pub(crate) fn inline(store: &Arc<Memory>) -> Result<Journal, JournalError> {
     let store: Arc<dyn Store> = store.clone();
     Journal::open(store, Arc::new(Still::default()), keys(), Mode::Inline)
 }
 
-pub(super) fn threaded(directory: &Path) -> Result<Journal, JournalError> {
+pub(crate) fn threaded(directory: &Path) -> Result<Journal, JournalError> {
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(directory)?);
     Journal::open(store, Arc::new(Real), keys(), Mode::Threaded { checkpoints: directory.join(checkpoints::FILE) })
 }
 
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-pub(super) fn asked(agent: &str, payload: &str) -> Entry {
+pub(crate) fn asked(agent: &str, payload: &str) -> Entry {
     Entry {
         agent: Some(agent.into()),
         details: json!({"tool": "reply"}),

@@ -2,9 +2,15 @@
 
 pub mod hex;
 pub mod installation;
+pub mod names;
+pub mod passphrase;
+pub mod people;
+pub mod person;
 pub mod secret;
 pub mod signature;
+pub mod token;
 
 pub use installation::InstallationKeys;
+pub use person::PersonKey;
 pub use secret::Secret;
 pub use signature::{PublicKey, Signature};

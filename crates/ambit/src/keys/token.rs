@@ -1,0 +1,234 @@
+//! Agents' tokens: `ambit_ID_SECRET`, made by us from 256 random bits, kept hashed under `token/AGENT/ID`.
+
+use ambit_core::action::Digest;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::names::{NotAName, name};
+use super::{Secret, hex};
+use crate::journal::{Entry, Journal, JournalError, Kind};
+use crate::store::{Durability, Found, Put, Store, StoreError};
+use crate::world::NoChance;
+
+/// How every token begins, so that one is recognised where it does not belong.
+pub const PREFIX: &str = "ambit_";
+
+/// A token as it is kept: without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Its id, which is no secret.
+    pub id: String,
+    /// Whose it is.
+    pub agent: String,
+    /// When it was made, in milliseconds since 1970.
+    pub made_at: i64,
+    /// Who made it.
+    pub made_by: Option<String>,
+    /// When it was revoked; it opens nothing since.
+    pub revoked_at: Option<i64>,
+    hash: String,
+}
+
+/// What a presented token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// One of ours, in force.
+    Valid(Token),
+    /// One of ours, revoked: something to look into.
+    Revoked(Token),
+    /// None of ours.
+    Unknown,
+}
+
+/// Why a token could not be made, verified or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The agent's name cannot be one.
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    /// There is no token of that id.
+    #[error("there is no token `{}`\nhelp: `ambit token` lists them", crate::escape::escape(.0))]
+    Unknown(String),
+    /// What is kept under the key is not a token.
+    #[error("what is kept under `{0}` is not a token")]
+    Malformed(String),
+    /// The journal did not take it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error(transparent)]
+    NoChance(#[from] NoChance),
+}
+
+/// Makes a token for an agent, recorded and durable. Its text is given once, here.
+///
+/// # Errors
+/// When the journal does not take it.
+pub async fn make(journal: &Journal, agent: &str, made_by: Option<&str>) -> Result<(Secret, Token), TokenError> {
+    let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
+    journal.world().random(&mut id)?;
+    journal.world().random(&mut *secret)?;
+    let (id, digits) = (hex::write(&id), Zeroizing::new(hex::write(&*secret)));
+    let token = Token {
+        agent: name(agent)?.into(),
+        made_at: journal.world().now().0,
+        made_by: made_by.map(Into::into),
+        revoked_at: None,
+        hash: hash(&id, &digits).to_string(),
+        id,
+    };
+    let text = Secret::from(format!("{PREFIX}{}_{}", token.id, *digits));
+    write(journal, &token, 0, made_by, "made").await?;
+    Ok((text, token))
+}
+
+/// Whose token it is that somebody presents.
+///
+/// # Errors
+/// When the store fails; nobody is let in then.
+pub fn verify(store: &dyn Store, presented: &str) -> Result<Presented, TokenError> {
+    let parts = presented.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
+    let Some((id, secret)) = parts.filter(|(id, secret)| id.len() == 16 && secret.len() == 64) else {
+        return Ok(Presented::Unknown);
+    };
+    let Some((token, _)) = find(store, id)? else { return Ok(Presented::Unknown) };
+    let same: bool = hash(id, secret).to_string().as_bytes().ct_eq(token.hash.as_bytes()).into();
+    Ok(match (same, token.revoked_at) {
+        (false, _) => Presented::Unknown,
+        (true, Some(_)) => Presented::Revoked(token),
+        (true, None) => Presented::Valid(token),
+    })
+}
+
+/// Revokes a token, recorded and durable. To revoke it again changes nothing.
+///
+/// # Errors
+/// `Unknown` when there is none of that id.
+pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<Token, TokenError> {
+    let (mut token, version) = find(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
+    if token.revoked_at.is_none() {
+        token.revoked_at = Some(journal.world().now().0);
+        write(journal, &token, version, by, "revoked").await?;
+    }
+    Ok(token)
+}
+
+/// The tokens of an agent, or all; revoked ones too.
+///
+/// # Errors
+/// When the store fails or holds something else.
+pub fn list(store: &dyn Store, agent: Option<&str>) -> Result<Vec<Token>, TokenError> {
+    let prefix = match agent {
+        Some(agent) => format!("token/{}/", name(agent)?),
+        None => "token/".into(),
+    };
+    store.scan(&prefix)?.iter().map(read).collect()
+}
+
+async fn write(
+    journal: &Journal,
+    token: &Token,
+    expect: u64,
+    by: Option<&str>,
+    change: &str,
+) -> Result<(), TokenError> {
+    let key = key(token);
+    let value = serde_json::to_vec(token).map_err(|_| TokenError::Malformed(key.clone()))?;
+    let entry = Entry {
+        agent: Some(token.agent.clone()),
+        person: by.map(Into::into),
+        details: serde_json::json!({"change": change, "token": token.id}),
+        ..Entry::new(Kind::Token)
+    };
+    journal.write(vec![entry], vec![Put { key, expect, value: Some(value) }], Durability::Now).await?;
+    Ok(())
+}
+
+fn find(store: &dyn Store, id: &str) -> Result<Option<(Token, u64)>, TokenError> {
+    let found = store.scan("token/")?.into_iter().find(|found| found.key.rsplit('/').next() == Some(id));
+    found.map(|found| Ok((read(&found)?, found.version))).transpose()
+}
+
+fn read(found: &Found) -> Result<Token, TokenError> {
+    serde_json::from_slice(&found.value)
+        .ok()
+        .filter(|token| key(token) == found.key)
+        .ok_or_else(|| TokenError::Malformed(found.key.clone()))
+}
+
+fn key(token: &Token) -> String {
+    format!("token/{}/{}", token.agent, token.id)
+}
+
+/// A plain hash is enough: what is hashed has 256 random bits, and nobody tries those.
+fn hash(id: &str, secret: &str) -> Digest {
+    Digest::of("ambit/token/1", &[id.as_bytes(), secret.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Record;
+    use crate::journal::tests::{inline, wait};
+    use crate::store::memory::Memory;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_token_opens_for_its_agent_until_it_is_revoked() {
+        let store = Arc::new(Memory::new());
+        let journal = inline(&store).unwrap();
+        let (text, token) = wait(make(&journal, "refund-helper", Some("dana"))).unwrap();
+        let (other, _) = wait(make(&journal, "other", None)).unwrap();
+        let text = text.expose_text().unwrap();
+        assert_eq!(verify(&*store, text).unwrap(), Presented::Valid(token.clone()));
+        assert!(
+            matches!(verify(&*store, other.expose_text().unwrap()).unwrap(), Presented::Valid(token) if token.agent == "other")
+        );
+        let secret = text.rsplit('_').next().unwrap();
+        let with_other_secret =
+            format!("ambit_{}_{}", token.id, other.expose_text().unwrap().rsplit('_').next().unwrap());
+        for wrong in [
+            "",
+            "ambit_",
+            "ambit__",
+            secret,
+            &text[1..],
+            &text[..text.len() - 1],
+            &format!("{text}0"),
+            &text.to_uppercase(),
+            &with_other_secret,
+        ] {
+            assert_eq!(verify(&*store, wrong).unwrap(), Presented::Unknown, "{wrong}");
+        }
+        assert_eq!(list(&*store, None).unwrap().len(), 2);
+        assert_eq!(list(&*store, Some("refund-helper")).unwrap(), [token.clone()]);
+        assert_eq!(list(&*store, Some("refund")).unwrap(), []);
+        let revoked = wait(revoke(&journal, &token.id, Some("dana"))).unwrap();
+        assert_eq!(verify(&*store, text).unwrap(), Presented::Revoked(revoked.clone()));
+        assert_eq!(wait(revoke(&journal, &token.id, None)).unwrap(), revoked);
+        assert!(matches!(wait(revoke(&journal, "nope", None)), Err(TokenError::Unknown(_))));
+        assert!(matches!(wait(make(&journal, "a/b", None)), Err(TokenError::Name(_))));
+    }
+
+    #[test]
+    fn neither_store_nor_journal_knows_the_secret() {
+        let store = Arc::new(Memory::new());
+        let journal = inline(&store).unwrap();
+        let (text, token) = wait(make(&journal, "refund-helper", None)).unwrap();
+        let secret = text.expose_text().unwrap().rsplit('_').next().unwrap().to_owned();
+        let kept: Vec<_> =
+            store.scan("").unwrap().into_iter().map(|found| String::from_utf8(found.value).unwrap()).collect();
+        assert_eq!(kept.len(), 1);
+        let body = String::from_utf8(store.rows(1, 1).unwrap()[0].body.clone()).unwrap();
+        for text in [&kept[0], &body, &format!("{token:?}")] {
+            assert!(!text.contains(&secret) && text.contains(&token.id), "{text}");
+        }
+        assert!(!body.contains(&token.hash));
+        assert_eq!(Record::read(store.rows(1, 1).unwrap().remove(0)).unwrap().agent.as_deref(), Some("refund-helper"));
+    }
+}
