@@ -2,6 +2,10 @@
 
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
+use crate::peers::{self, Client};
+
 fn demo() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_ambit")).arg("demo").stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -28,5 +32,29 @@ fn what_is_not_a_terminal_gets_no_colour_and_no_line_is_wider_than_a_page() {
     assert!(!told.contains('\u{1b}'), "{told}");
     for line in told.lines() {
         assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
+#[test]
+fn official_clients_work_with_the_companys_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("company.db");
+    let requests = [
+        json!({ "list": true }),
+        json!({ "call": "get_customer", "arguments": { "id": 8801 } }),
+        json!({ "call": "get_customer", "arguments": { "id": 1 } }),
+        json!({ "call": "no_such_tool", "arguments": {} }),
+        json!({ "read": "acme://handbook/records" }),
+        json!({ "prompt": "tidy_customer", "arguments": { "customer": "8801" } }),
+    ];
+    for client in [Client::Python, Client::TypeScript] {
+        let server = [env!("CARGO_BIN_EXE_ambit"), "demo-server", "--system", "crm", "--db", db.to_str().unwrap()];
+        let said = peers::talk(client, &server, &requests);
+        assert_eq!(said[0]["tools"].as_array().unwrap().len(), 8, "{client:?}: {said:?}");
+        assert_eq!(said[1]["structuredContent"]["name"], "Ines Carvalho", "{client:?}: {said:?}");
+        assert_eq!(said[2]["isError"], true, "{client:?}: {said:?}");
+        assert!(said[3]["error"].as_str().unwrap().contains("there is no tool `no_such_tool`"), "{client:?}: {said:?}");
+        assert!(said[4]["contents"][0]["text"].as_str().unwrap().contains("ten years"), "{client:?}: {said:?}");
+        assert!(said[5]["messages"][0]["content"]["text"].as_str().unwrap().contains("8801"), "{client:?}: {said:?}");
     }
 }

@@ -12,3 +12,4 @@
 mod demo;
 mod mcp_fixture;
 mod mcp_upstream;
+mod peers;
