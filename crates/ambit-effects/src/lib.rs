@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod definition;
+pub mod fuzzing;
 pub mod json;
 pub mod mcp;
 pub mod schema;

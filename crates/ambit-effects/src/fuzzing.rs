@@ -1,0 +1,289 @@
+//! What must hold of any bytes whatever, one function a reader. The fuzz targets call these, and so do the tests that replay
+//! their corpora; each gives back the promise that was broken, if one was.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use ambit_core::action::{Action, Gate};
+use ambit_core::catalog::{
+    Catalog, Declared, Field, Resource, ResourceId, ResourceKind, Shape, System, SystemKind, Type,
+};
+use ambit_core::effect::{Standing, Verb};
+use ambit_core::value::Value;
+use serde_json::{Value as Json, json};
+
+use crate::attempt::Attempt;
+use crate::definition::{Drift, PromptDefinition, ResourceDefinition, ToolDefinition};
+use crate::json::{Limits, Problem, canonical, document, read, value_of, write};
+use crate::mcp::{NotRead, Readers};
+use crate::schema::{Validator, arguments, filled};
+
+/// Whether a promise was kept; if not, which.
+pub type Kept = Result<(), String>;
+
+fn promise(kept: bool, what: &str) -> Kept {
+    if kept { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// What is read, another reader reads alike; what only another reader reads was refused for a reason that is named.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn json(bytes: &[u8]) -> Kept {
+    let other = serde_json::from_slice::<Json>(bytes);
+    match (read(bytes), other) {
+        (Ok(value), Ok(other)) => {
+            promise(same(&value, &other), "another reader sees another value")?;
+            promise(read(write(&value).as_bytes()) == Ok(value), "what is written reads differently")?;
+            let seen = document(bytes, Limits::CALL)
+                .map_err(|error| format!("read as a value, not as a document: {error}"))?;
+            let form = canonical(&seen);
+            let again = document(form.as_bytes(), Limits { bytes: usize::MAX, ..Limits::CALL });
+            promise(again.as_ref().map(canonical) == Ok(form), "the canonical form is not its own canonical form")
+        }
+        (Ok(_), Err(error)) => Err(format!("another reader refuses it: {error}")),
+        (Err(error), Ok(_)) => promise(
+            !matches!(error.problem, Problem::Encoding | Problem::Expected(_) | Problem::Control | Problem::Surrogate),
+            "refused as no JSON, and another reader reads it",
+        ),
+        (Err(_), Err(_)) => Ok(()),
+    }
+}
+
+fn same(value: &Value, other: &Json) -> bool {
+    match (value, other) {
+        (Value::Null, Json::Null) => true,
+        (Value::Bool(a), Json::Bool(b)) => a == b,
+        (Value::Number(a), Json::Number(b)) => {
+            // The other reader rounds, and not always to the nearest.
+            let near = |a: f64, b: f64| a == b || ((a - b) / b).abs() < 1e-14;
+            a.to_string().parse::<f64>().ok().zip(b.as_f64()).is_some_and(|(a, b)| near(a, b))
+        }
+        (Value::Text(a), Json::String(b)) => a == b,
+        (Value::List(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Map(a), Json::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => false,
+    }
+}
+
+/// A schema and arguments, with a line feed between them: whatever fits the schema, its shape admits, with and without the
+/// defaults filled in.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn schema(bytes: &[u8]) -> Kept {
+    let at = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (schema, rest) = bytes.split_at_checked(at).unwrap_or((bytes, &[]));
+    let Ok(schema) = document(schema, Limits::DEFINITION) else { return Ok(()) };
+    let (shape, validator) = (arguments(&schema), Validator::of(&schema));
+    promise(shape.is_ok() || validator.is_err(), "a validator without a shape")?;
+    let (Ok(shape), Ok(validator), Ok(value)) = (shape, validator, read(rest)) else { return Ok(()) };
+    if validator.fits(&value).is_err() {
+        return Ok(());
+    }
+    let Value::Map(members) = &value else { return Ok(()) };
+    let named = |name: &str| shape.fields.iter().find(|field| field.name == name);
+    for field in &shape.fields {
+        let given = value.get(&field.name);
+        promise(!field.required || given.is_some(), "fits without an argument that is required")?;
+        promise(given.is_none_or(|given| admits(&field.shape, given)), "fits the schema and not its shape")?;
+    }
+    promise(
+        shape.open || members.iter().all(|(name, _)| named(name).is_some()),
+        "fits with an argument that is not named",
+    )?;
+    let full = filled(value.clone(), &shape.fields);
+    promise(members.iter().all(|(name, _)| full.get(name).is_some()), "filling in defaults lost an argument")?;
+    promise(filled(full.clone(), &shape.fields) == full, "filling in defaults twice is not the same as once")
+}
+
+fn admits(shape: &Shape, value: &Value) -> bool {
+    let kind = match value {
+        Value::Null => Type::Null,
+        Value::Bool(_) => Type::Bool,
+        Value::Number(_) => Type::Number,
+        Value::Text(_) => Type::Text,
+        Value::List(_) => Type::List,
+        Value::Map(_) => Type::Map,
+    };
+    let named = |name: &str| shape.members.iter().find(|(known, _)| known == name).map(|(_, member)| member);
+    (shape.types.is_empty() || shape.types.contains(&kind))
+        && shape.only.as_ref().is_none_or(|only| only.iter().any(|allowed| alike(allowed, value)))
+        && match value {
+            Value::List(items) => shape.items.as_ref().is_none_or(|shape| items.iter().all(|item| admits(shape, item))),
+            Value::Map(members) => {
+                members.iter().all(|(name, value)| named(name).map_or(shape.open, |shape| admits(shape, value)))
+            }
+            _ => true,
+        }
+}
+
+/// Equal as JSON Schema has it: the order of members does not matter.
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+        (Value::Map(c), Value::Map(d)) => {
+            c.len() == d.len() && c.iter().all(|(key, value)| b.get(key).is_some_and(|other| alike(value, other)))
+        }
+        _ => a == b,
+    }
+}
+
+/// A definition read once and read again from its canonical form has not drifted; and what is read has a name that can be seen.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn definition(bytes: &[u8]) -> Kept {
+    let seen =
+        |name: &str| promise(!name.is_empty() && !name.chars().any(char::is_control), "a name that cannot be seen");
+    let form = document(bytes, Limits::DEFINITION).map(|listed| canonical(&listed));
+    let form = form.unwrap_or_default();
+    let drifted = "the same definition, written otherwise, has drifted";
+    if let Ok(tool) = ToolDefinition::read(bytes) {
+        seen(&tool.name)?;
+        let again = ToolDefinition::read(form.as_bytes()).map_err(|error| error.to_string())?;
+        promise(again.digests.drift_from(&tool.digests) == Drift::None, drifted)?;
+    }
+    if let Ok(prompt) = PromptDefinition::read(bytes) {
+        seen(&prompt.name)?;
+        let again = PromptDefinition::read(form.as_bytes()).map_err(|error| error.to_string())?;
+        promise(again.digests.drift_from(&prompt.digests) == Drift::None, drifted)?;
+    }
+    if let Ok(resource) = ResourceDefinition::read(bytes) {
+        seen(&resource.uri)?;
+        let again = ResourceDefinition::read(form.as_bytes()).map_err(|error| error.to_string())?;
+        promise(again.digests.drift_from(&resource.digests) == Drift::None, drifted)?;
+    }
+    Ok(())
+}
+
+/// The parameters of a call, for each tool of a small catalog: what is read is what another reader reads, and every argument
+/// given is among the fields.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn call(bytes: &[u8]) -> Kept {
+    static COMPANY: OnceLock<Company> = OnceLock::new();
+    let Company { catalog, readers, tools } = COMPANY.get_or_init(company);
+    for (id, name) in tools.iter().copied() {
+        let action = Action {
+            agent: "agent".into(),
+            gate: Gate::Mcp,
+            session: "session".into(),
+            task: None,
+            system: "company".into(),
+            operation: "tools/call".into(),
+            name: name.into(),
+            payload: bytes.to_vec(),
+        };
+        let reading = match readers.read(catalog, &action) {
+            Ok(reading) => reading,
+            Err(NotRead::Invalid(_)) => continue,
+            Err(error) => return Err(format!("a tool that is there is not read: {error}")),
+        };
+        let other: Json =
+            serde_json::from_slice(bytes).map_err(|error| format!("another reader refuses it: {error}"))?;
+        promise(other.get("name").and_then(Json::as_str) == Some(name), "another reader sees another tool")?;
+        let given = other.get("arguments").and_then(Json::as_object);
+        let own = reading.effects.first().ok_or("no effect")?;
+        let is_call =
+            own.verb == Verb::Call && own.resource == id && own.standing == Standing::Own && own.subject == Some(0);
+        promise(is_call, "the first effect is not the call")?;
+        let known = catalog.resource(id).ok_or("no resource")?;
+        let tested = reading.values.first().ok_or("no value")?;
+        let mut unlisted = false;
+        for (argument, value) in given.into_iter().flatten() {
+            promise(
+                tested.get(argument).is_some_and(|tested| tests_same(tested, value)),
+                "a test sees another argument",
+            )?;
+            match known.field_named(argument) {
+                Some(place) => {
+                    promise(own.fields.has(place) != value.is_null(), "an argument is not among the fields")?
+                }
+                None => unlisted |= !value.is_null(),
+            }
+        }
+        promise(unlisted == own.fields.has_unlisted(), "an unlisted argument is not among the fields")?;
+        let odd = other
+            .as_object()
+            .is_some_and(|all| all.keys().any(|key| !["name", "arguments", "_meta", "task"].contains(&key.as_str())));
+        promise(!odd || !reading.unread.is_empty(), "a parameter that nobody knows is not unread")?;
+    }
+    Ok(())
+}
+
+/// Whether what tests look into is what was sent, defaults aside.
+fn tests_same(tested: &Value, sent: &Json) -> bool {
+    match (tested, sent) {
+        (Value::Map(_), Json::Object(sent)) => {
+            sent.iter().all(|(key, sent)| tested.get(key).is_some_and(|tested| tests_same(tested, sent)))
+        }
+        (Value::List(tested), Json::Array(sent)) => {
+            tested.len() == sent.len() && tested.iter().zip(sent).all(|(tested, sent)| tests_same(tested, sent))
+        }
+        _ => same(tested, sent),
+    }
+}
+
+struct Company {
+    catalog: Catalog,
+    readers: Readers,
+    tools: [(ResourceId, &'static str); 2],
+}
+
+fn company() -> Company {
+    let mut catalog = Catalog::new();
+    let mut readers = Readers::new();
+    let none = BTreeSet::new();
+    let system = catalog.add_system(System { name: "company".into(), kind: SystemKind::Mcp, tags: none.clone() });
+    let mut add = |name: &'static str, schema: Json| {
+        let fields: Vec<Field> = arguments(&schema).map(|arguments| arguments.fields).unwrap_or_default();
+        let declared = Declared { amount: Some("amount".into()), ..Declared::default() };
+        let resource = Resource {
+            system,
+            name: name.into(),
+            kind: ResourceKind::Tool,
+            fields,
+            tags: none.clone(),
+            declared,
+            digest: String::new(),
+        };
+        let id = catalog.add_resource(resource).unwrap_or(ResourceId(u32::MAX));
+        readers.add(id, schema);
+        (id, name)
+    };
+    let pay = add(
+        "pay",
+        json!({"type": "object", "required": ["amount"], "additionalProperties": false, "properties": {
+            "amount": {"type": "number", "exclusiveMinimum": 0}, "currency": {"enum": ["EUR", "USD"], "default": "EUR"},
+            "to": {"type": "array", "items": {"type": "object", "properties": {"iban": {"type": "string", "pattern": "^[A-Z]{2}"},
+                "share": {"type": "number", "default": 1}}}}}}),
+    );
+    let any = add(
+        "any",
+        json!({"properties": {"force": {"type": "boolean", "default": false}, "in": {"properties": {"a": {"default": {}}}}}}),
+    );
+    Company { catalog, readers, tools: [pay, any] }
+}
+
+/// An action in one line: what is read frames as parameters that are read again.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn attempt(bytes: &[u8]) -> Kept {
+    let Ok(line) = std::str::from_utf8(bytes) else { return Ok(()) };
+    let Ok(attempt @ Attempt::Call { .. }) = Attempt::parse(line) else { return Ok(()) };
+    let action = attempt.action(&Catalog::new(), "agent", "session", None).ok_or("a call without an action")?;
+    let Attempt::Call { name, arguments, .. } = &attempt else { return Ok(()) };
+    let limits = Limits { depth: Limits::CALL.depth + 1, ..Limits::CALL };
+    let framed = document(&action.payload, limits).map_err(|error| format!("the parameters are not read: {error}"))?;
+    promise(framed.get("name").and_then(Json::as_str) == Some(name), "the parameters name another tool")?;
+    let sent = framed.get("arguments").and_then(value_of);
+    promise(
+        sent == document(arguments.as_bytes(), limits).ok().as_ref().and_then(value_of),
+        "the parameters hold other arguments",
+    )
+}
