@@ -221,12 +221,20 @@ pub fn error_raw(out: &mut Vec<u8>, id: &str, error: &[u8]) {
     answer(out, id, b",\"error\":", error);
 }
 
-/// Writes the line of an error of our own; without an id it is `null`.
+/// Writes the line of an error of our own. Where no id could be read, it has none: the Model Context Protocol's schema
+/// takes that and not `null`.
 pub fn error(out: &mut Vec<u8>, id: Option<&str>, code: i32, message: &str) {
     let mut body = format!("{{\"code\":{code},\"message\":").into_bytes();
     quote(&mut body, message);
     body.push(b'}');
-    error_raw(out, id.unwrap_or("null"), &body);
+    match id {
+        Some(id) => error_raw(out, id, &body),
+        None => {
+            out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"error\":");
+            out.extend_from_slice(&body);
+            out.extend_from_slice(b"}\n");
+        }
+    }
 }
 
 /// Writes `text` as a JSON string.
@@ -290,10 +298,41 @@ impl<'de> Deserialize<'de> for Key<'de> {
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
+    /// The members of an object.
+    ///
+    /// # Errors
+    /// When it is no object, or a member is given twice; why.
+    pub(crate) fn of(object: &'a RawValue) -> Result<Members<'a>, String> {
+        serde_json::from_str(object.get()).map_err(|error| plain(&error))
+    }
+
     /// The value of that member.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
+
+    /// The text of that member, unescaped; `None` when it is absent or no string.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.get(name).and_then(text)
+    }
+}
+
+/// The text of a JSON string, unescaped; `None` when it is none.
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str(raw.get()).ok().map(|Key(text)| text)
+}
+
+/// The bytes of `whole` with those of `part`, which must be a slice of it, replaced by a JSON string. Nothing else is
+/// written anew.
+pub(crate) fn with_text(whole: &RawValue, part: &RawValue, text: &str) -> Option<Vec<u8>> {
+    let (whole, part) = (whole.get(), part.get());
+    let from = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let (before, after) = (whole.get(..from)?, whole.get(from.checked_add(part.len())?..)?);
+    let mut out = Vec::with_capacity(whole.len() + text.len());
+    out.extend_from_slice(before.as_bytes());
+    quote(&mut out, text);
+    out.extend_from_slice(after.as_bytes());
+    Some(out)
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -1,6 +1,12 @@
 //! The Model Context Protocol's face towards one agent. It knows the protocol's words and nothing of policy: what an
 //! action comes to is asked of a [`Passage`].
 
+mod connection;
+mod directory;
+pub mod names;
+mod reply;
+mod tools;
+
 use std::sync::Arc;
 
 use ambit_core::action::Action;
@@ -10,6 +16,8 @@ use tokio::sync::watch;
 use super::Answer;
 use crate::upstream::Listing;
 use crate::world::Later;
+
+pub use connection::{Ended, serve};
 
 /// What the face needs of everything behind it: the journey of one action, and what may be listed. One of it a session.
 pub trait Passage: Send + Sync + 'static {

@@ -1,0 +1,107 @@
+//! The names under which agents see tools and prompts: `system__tool`, because clients take only
+//! `^[a-zA-Z0-9_-]{1,64}$` and no dots.
+
+use std::collections::BTreeMap;
+
+use ambit_core::action::Digest;
+
+/// Ambit's own tool: asks what became of a call that waits for a person. No exposed name can be this one: each has
+/// `__` in it, or is 64 characters long.
+pub const PENDING: &str = "ambit_pending";
+
+const MOST: usize = 64;
+const HASH: usize = 8;
+
+/// The name under which an agent sees a tool (or prompt) of a system. One that would not fit is made to fit and gets
+/// eight digits of a hash of the exact name, so that it stays the same for as long as the tool keeps its name.
+#[must_use]
+pub fn exposed(system: &str, name: &str) -> String {
+    let whole = format!("{system}__{name}");
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if whole.len() <= MOST && whole.chars().all(fits) {
+        return whole;
+    }
+    let hash = Digest::of("ambit/name/1", &[system.as_bytes(), name.as_bytes()]).to_string();
+    let kept = whole.chars().map(|c| if fits(c) { c } else { '_' }).take(MOST - HASH - 1);
+    kept.chain(['_']).chain(hash.chars().take(HASH)).collect()
+}
+
+/// Exposed names, and which of a list each stands for.
+#[derive(Clone, Debug, Default)]
+pub struct Names(BTreeMap<String, Option<usize>>);
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The one at that place of the list.
+    One(usize),
+    /// More than one: it can be neither listed nor called.
+    Several,
+    /// Nothing.
+    None,
+}
+
+impl Names {
+    /// The exposed names of a list of (system, name).
+    pub fn of<'a>(list: impl IntoIterator<Item = (&'a str, &'a str)>) -> Names {
+        let mut names = BTreeMap::new();
+        for (place, (system, name)) in list.into_iter().enumerate() {
+            names.entry(exposed(system, name)).and_modify(|place| *place = None).or_insert(Some(place));
+        }
+        Names(names)
+    }
+
+    /// What that name stands for.
+    #[must_use]
+    pub fn get(&self, exposed: &str) -> Named {
+        match self.0.get(exposed) {
+            Some(Some(place)) => Named::One(*place),
+            Some(None) => Named::Several,
+            None => Named::None,
+        }
+    }
+
+    /// Names that more than one of the list would have: an error wherever a person can mend it.
+    pub fn collisions(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_fit_stay() {
+        assert_eq!(exposed("payments", "create_refund"), "payments__create_refund");
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_told_apart_by_a_hash() {
+        let dotted = exposed("crm", "notes.create");
+        assert!(dotted.starts_with("crm__notes_create_"), "{dotted}");
+        assert_ne!(dotted, exposed("crm", "notes/create"));
+        let long = exposed("crm", &"x".repeat(80));
+        assert_eq!(long.len(), 64);
+        assert_ne!(long, exposed("crm", &"x".repeat(81)));
+    }
+
+    #[test]
+    fn a_name_for_two_is_a_collision() {
+        let names = Names::of([("a", "b__c"), ("a__b", "c"), ("a", "d")]);
+        assert_eq!(names.get("a__b__c"), Named::Several);
+        assert_eq!(names.get("a__d"), Named::One(2));
+        assert_eq!(names.get("a__e"), Named::None);
+        assert_eq!(names.collisions().collect::<Vec<_>>(), ["a__b__c"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_fits_every_client(system in ".{0,40}", name in ".{0,80}") {
+            let exposed = exposed(&system, &name);
+            prop_assert!((1..=64).contains(&exposed.len()));
+            prop_assert!(exposed.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+        }
+    }
+}

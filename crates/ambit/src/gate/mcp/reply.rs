@@ -1,0 +1,135 @@
+//! What became of an action, in the protocol's own words.
+
+use serde_json::json;
+
+use super::names::PENDING;
+use crate::gate::Answer;
+use crate::gate::rpc::{self, code};
+
+/// What kind of result the request wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A tool's result, which has a place for a refusal: the model reads it and can do something else.
+    ToolResult {
+        /// The tool promises a shape for `structuredContent`, and clients throw away whatever does not have it.
+        shaped: bool,
+    },
+    /// Another result, whose shape is fixed: what Ambit has to say becomes an error.
+    Other,
+}
+
+/// Writes the line that answers request `id`. A live system's result or error goes in byte for byte.
+pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants) {
+    match answer {
+        Answer::Result(result) if result.starts_with(b"{") => rpc::result(out, id, result),
+        Answer::Error(error) if error.starts_with(b"{") => rpc::error_raw(out, id, error),
+        Answer::Result(_) | Answer::Error(_) => {
+            rpc::error(out, Some(id), code::INTERNAL, "the live system answered with something that is no JSON object");
+        }
+        Answer::Invalid(why) => rpc::error(out, Some(id), code::INVALID_PARAMS, why),
+        Answer::Fault(why) => rpc::error(out, Some(id), code::INTERNAL, why),
+        Answer::Refused(text) => {
+            say(out, id, wants, &Words { status: "refused", code: code::REFUSED, text, hold: None })
+        }
+        Answer::OutcomeUnknown(text) => {
+            say(out, id, wants, &Words { status: "outcome-unknown", code: code::INTERNAL, text, hold: None });
+        }
+        Answer::Pending { id: hold, text } => {
+            let text = format!(
+                "{text}\nhelp: nothing has been done yet. Call the tool `{PENDING}` with {{\"id\":\"{hold}\"}} to wait for \
+                 the person and collect the result; asking for the same again does not ask the person again"
+            );
+            say(out, id, wants, &Words { status: "pending", code: code::PENDING, text: &text, hold: Some(hold) });
+        }
+    }
+}
+
+struct Words<'a> {
+    status: &'static str,
+    code: i32,
+    text: &'a str,
+    hold: Option<&'a str>,
+}
+
+fn say(out: &mut Vec<u8>, id: &str, wants: Wants, words: &Words<'_>) {
+    let mut facts = json!({ "status": words.status });
+    if let Some(hold) = words.hold {
+        facts = json!({ "status": words.status, "id": hold, "ask": PENDING });
+    }
+    let body = match wants {
+        Wants::ToolResult { shaped } => {
+            // Waiting is no error. But a tool that promises a shape cannot say so in any other way that clients let through.
+            let is_error = words.hold.is_none() || shaped;
+            let facts_go_in = if shaped { "_meta" } else { "structuredContent" };
+            let facts = if shaped { json!({ "ambit/answer": facts }) } else { facts };
+            json!({ "content": [{ "type": "text", "text": words.text }], "isError": is_error, facts_go_in: facts })
+        }
+        Wants::Other => json!({ "code": words.code, "message": words.text, "data": facts }),
+    };
+    let body = body.to_string().into_bytes();
+    match wants {
+        Wants::ToolResult { .. } => rpc::result(out, id, &body),
+        Wants::Other => rpc::error_raw(out, id, &body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn written(answer: &Answer, wants: Wants) -> Value {
+        let mut out = Vec::new();
+        write(&mut out, "7", answer, wants);
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn what_the_live_system_says_goes_byte_for_byte() {
+        let mut out = Vec::new();
+        write(&mut out, "\"a\"", &Answer::Result(br#"{ "n":1.0e0 }"#.to_vec()), Wants::Other);
+        assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"result\":{ \"n\":1.0e0 }}\n");
+        out.clear();
+        write(&mut out, "1", &Answer::Error(br#"{"code":1,"message":"\u00e9"}"#.to_vec()), Wants::Other);
+        assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":1,\"message\":\"\\u00e9\"}}\n");
+    }
+
+    #[test]
+    fn a_refusal_is_a_tool_result_that_is_an_error() {
+        let said = written(&Answer::Refused("no".into()), Wants::ToolResult { shaped: false });
+        assert_eq!(said["result"]["isError"], true);
+        assert_eq!(said["result"]["content"][0]["text"], "no");
+        assert_eq!(said["result"]["structuredContent"]["status"], "refused");
+    }
+
+    #[test]
+    fn waiting_is_no_error_and_says_what_to_do() {
+        let pending = Answer::Pending { id: "h1".into(), text: "a person must confirm".into() };
+        let said = written(&pending, Wants::ToolResult { shaped: false });
+        assert_eq!(said["result"]["isError"], false);
+        assert_eq!(said["result"]["structuredContent"]["id"], "h1");
+        assert!(
+            said["result"]["content"][0]["text"].as_str().unwrap().contains("`ambit_pending` with {\"id\":\"h1\"}")
+        );
+    }
+
+    #[test]
+    fn a_promised_shape_is_not_broken() {
+        let pending = Answer::Pending { id: "h1".into(), text: "a person must confirm".into() };
+        for answer in [pending, Answer::Refused("no".into())] {
+            let said = written(&answer, Wants::ToolResult { shaped: true });
+            assert_eq!(said["result"]["isError"], true);
+            assert_eq!(said["result"].get("structuredContent"), None);
+            assert!(said["result"]["_meta"]["ambit/answer"]["status"].is_string());
+        }
+    }
+
+    #[test]
+    fn other_results_have_no_place_for_it_so_it_is_an_error() {
+        assert_eq!(written(&Answer::Refused("no".into()), Wants::Other)["error"]["code"], code::REFUSED);
+        assert_eq!(written(&Answer::Invalid("no".into()), Wants::Other)["error"]["code"], -32602);
+        assert_eq!(written(&Answer::Fault("no".into()), Wants::Other)["error"]["code"], -32603);
+        assert_eq!(written(&Answer::Result(b"5".to_vec()), Wants::Other)["error"]["code"], -32603);
+    }
+}

@@ -1,0 +1,243 @@
+//! Tools: those that an agent sees, and what a call of one is.
+
+use std::sync::Arc;
+
+use ambit_core::action::{Action, Gate};
+use serde_json::value::RawValue;
+
+use super::names::{self, Named, Names, PENDING};
+use super::{Caller, Tool};
+use crate::gate::rpc::{self, Members};
+
+/// The tools of one moment, under the names that the agent sees.
+pub(super) struct Tools {
+    pinned: Arc<[Tool]>,
+    names: Names,
+    listing: Vec<u8>,
+}
+
+/// What a call comes to.
+pub(super) enum Call {
+    /// An action, and whether its tool promises a shape for its structured content.
+    Action(Action, bool),
+    /// A question after a hold.
+    Pending(String),
+}
+
+impl Tools {
+    pub(super) fn of(pinned: Arc<[Tool]>) -> Tools {
+        let names = Names::of(pinned.iter().map(|tool| (tool.system.as_str(), tool.name.as_str())));
+        let listing = listing(&pinned, &names);
+        Tools { pinned, names, listing }
+    }
+
+    /// Whether these are the tools of that list.
+    pub(super) fn are_of(&self, pinned: &Arc<[Tool]>) -> bool {
+        Arc::ptr_eq(&self.pinned, pinned)
+    }
+
+    /// The result of `tools/list`.
+    pub(super) fn listing(&self) -> &[u8] {
+        &self.listing
+    }
+
+    /// Reads the parameters of `tools/call`. The payload of the action is their bytes, but for the tool's name.
+    ///
+    /// # Errors
+    /// When they are no valid call; why, for the agent.
+    pub(super) fn call(&self, caller: &Caller, systems: &[String], params: &RawValue) -> Result<Call, String> {
+        let members = Members::of(params)?;
+        // Members that nobody here reads must not reach a system that may read them.
+        if let Some((key, _)) = members.0.iter().find(|(key, _)| !matches!(&**key, "name" | "arguments" | "_meta")) {
+            return Err(format!("`{key}` is no parameter of `tools/call` here"));
+        }
+        let written = members.get("name").ok_or("`name` is missing")?;
+        let name = rpc::text(written).ok_or("`name` must be a string")?;
+        if name == PENDING {
+            return pending(&members).map(Call::Pending);
+        }
+        let (system, tool, shaped) = match self.names.get(&name) {
+            Named::One(place) => {
+                let tool = self.pinned.get(place).ok_or("there is no such tool")?;
+                (tool.system.as_str(), tool.name.as_str(), promises_shape(&tool.definition))
+            }
+            Named::Several => {
+                return Err(format!(
+                    "more than one tool would be called `{name}`; the person who runs Ambit must rename a system"
+                ));
+            }
+            // Not in the lock, but asked for all the same: the decision says what becomes of it, and it is on record.
+            Named::None => {
+                let (system, tool) = unlisted(systems, &name)
+                    .ok_or_else(|| format!("there is no tool `{name}`; `tools/list` says which there are"))?;
+                (system, tool, false)
+            }
+        };
+        let payload = rpc::with_text(params, written, tool).ok_or("the parameters cannot be read")?;
+        Ok(Call::Action(action(caller, system, "tools/call", tool, payload), shaped))
+    }
+}
+
+pub(super) fn action(caller: &Caller, system: &str, operation: &str, name: &str, payload: Vec<u8>) -> Action {
+    Action {
+        agent: caller.agent.clone(),
+        gate: Gate::Mcp,
+        session: caller.session.clone(),
+        task: caller.task.clone(),
+        system: system.to_owned(),
+        operation: operation.to_owned(),
+        name: name.to_owned(),
+        payload,
+    }
+}
+
+/// System and name that an exposed name stands for though no list has it.
+pub(super) fn unlisted<'a>(systems: &'a [String], exposed: &'a str) -> Option<(&'a str, &'a str)> {
+    let split =
+        |system: &'a String| Some((system.as_str(), exposed.strip_prefix(system.as_str())?.strip_prefix("__")?));
+    let exact = |(system, name): &(&str, &str)| !name.is_empty() && names::exposed(system, name) == exposed;
+    // The longest, where one system's name begins another's.
+    systems.iter().filter_map(split).filter(exact).max_by_key(|(system, _)| system.len())
+}
+
+fn listing(pinned: &[Tool], names: &Names) -> Vec<u8> {
+    let mut out = b"{\"tools\":[".to_vec();
+    for (place, tool) in pinned.iter().enumerate().filter(|(_, tool)| tool.visible) {
+        let exposed = names::exposed(&tool.system, &tool.name);
+        if names.get(&exposed) == Named::One(place)
+            && let Some(definition) = renamed(&tool.definition, &exposed)
+        {
+            out.extend_from_slice(&definition);
+            out.push(b',');
+        }
+    }
+    out.extend_from_slice(OWN.as_bytes());
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// A definition under another name, otherwise byte for byte.
+pub(super) fn renamed(definition: &RawValue, name: &str) -> Option<Vec<u8>> {
+    let members = Members::of(definition).ok()?;
+    rpc::with_text(definition, members.get("name")?, name)
+}
+
+fn promises_shape(definition: &RawValue) -> bool {
+    Members::of(definition).is_ok_and(|members| members.get("outputSchema").is_some())
+}
+
+fn pending(members: &Members<'_>) -> Result<String, String> {
+    let wrong = || format!("`{PENDING}` takes {{\"id\": \"…\"}}, the id that a pending result gave");
+    let arguments = Members::of(members.get("arguments").ok_or_else(wrong)?)?;
+    match arguments.0.as_slice() {
+        [(key, id)] if key == "id" => rpc::text(id).map(std::borrow::Cow::into_owned).ok_or_else(wrong),
+        _ => Err(wrong()),
+    }
+}
+
+const OWN: &str = r#"{"name":"ambit_pending","title":"Ask after a pending call","description":"Asks what became of a call that waits for a person: its result once a person confirmed it, that it still waits, or that it was refused. Waits up to a minute for the person. Asking does not hurry anybody.","inputSchema":{"type":"object","properties":{"id":{"type":"string","description":"The id that the pending result gave."}},"required":["id"],"additionalProperties":false},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tool(system: &str, name: &str, visible: bool) -> Tool {
+        let definition = format!(r#"{{ "description":"\u00e9", "name": "{name}","inputSchema":{{"type":"object"}} }}"#);
+        Tool {
+            system: system.into(),
+            name: name.into(),
+            definition: RawValue::from_string(definition).unwrap(),
+            visible,
+        }
+    }
+
+    fn tools() -> Tools {
+        Tools::of(Arc::from([
+            tool("crm", "notes.create", true),
+            tool("crm", "get", true),
+            tool("pay", "refund", false),
+        ]))
+    }
+
+    fn call(params: &str) -> Result<Call, String> {
+        let caller = Caller { agent: "a".into(), session: "s".into(), task: None };
+        let params = RawValue::from_string(params.to_owned()).unwrap();
+        tools().call(&caller, &["crm".into(), "pay".into()], &params)
+    }
+
+    fn action_of(params: &str) -> Action {
+        match call(params) {
+            Ok(Call::Action(action, _)) => action,
+            Ok(Call::Pending(_)) => panic!("pending"),
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    #[test]
+    fn a_listing_is_the_pinned_bytes_under_another_name_and_hides_what_cannot_be() {
+        let tools = tools();
+        let listing = std::str::from_utf8(tools.listing()).unwrap();
+        let exposed = names::exposed("crm", "notes.create");
+        let start = format!(
+            r#"{{"tools":[{{ "description":"\u00e9", "name": "{exposed}","inputSchema":{{"type":"object"}} }},{{ "description":"\u00e9", "name": "crm__get","#
+        );
+        assert!(listing.starts_with(&start), "{listing}");
+        assert!(!listing.contains("refund") && listing.contains(PENDING));
+        serde_json::from_str::<serde_json::Value>(listing).unwrap();
+    }
+
+    #[test]
+    fn a_call_keeps_its_bytes_but_for_the_name() {
+        let action =
+            action_of(r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "crm__\u0067et","_meta":{}}"#);
+        assert_eq!(
+            (action.system.as_str(), action.name.as_str(), action.operation.as_str()),
+            ("crm", "get", "tools/call")
+        );
+        let payload = String::from_utf8(action.payload).unwrap();
+        assert_eq!(payload, r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "get","_meta":{}}"#);
+    }
+
+    #[test]
+    fn what_is_hidden_or_unlisted_is_asked_about_by_name() {
+        assert_eq!(action_of(r#"{"name":"pay__refund"}"#).name, "refund");
+        assert_eq!(action_of(r#"{"name":"pay__no_such_tool"}"#).name, "no_such_tool");
+    }
+
+    #[test]
+    fn what_is_no_valid_call_is_said() {
+        let twice = r#"{"name":"crm__get","n\u0061me":"pay__refund"}"#;
+        for (params, why) in [
+            (r#"{}"#, "`name` is missing"),
+            (r#"{"name":7}"#, "`name` must be a string"),
+            (twice, "`name` is given twice"),
+            (r#"{"name":"crm__get","task":{"ttl":1}}"#, "`task` is no parameter"),
+            (r#"{"name":"nowhere"}"#, "there is no tool `nowhere`"),
+            (r#"{"name":"ambit_pending"}"#, "takes {\"id\""),
+            (r#"{"name":"ambit_pending","arguments":{"id":"h","x":1}}"#, "takes {\"id\""),
+        ] {
+            let said = call(params).err().unwrap();
+            assert!(said.contains(why), "{params}: {said}");
+        }
+        assert!(
+            matches!(call(r#"{"name":"ambit_pending","arguments":{"id":"h7"}}"#), Ok(Call::Pending(id)) if id == "h7")
+        );
+    }
+
+    #[test]
+    fn ambits_own_tool_is_a_tool() {
+        let own: serde_json::Value = serde_json::from_str(OWN).unwrap();
+        assert_eq!(own["name"], PENDING);
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_name_is_written_anew(before in ".{0,20}", after in ".{0,20}", gap in "[ \t]{0,3}") {
+            let [before, after] = [before, after].map(|text| serde_json::to_string(&text).unwrap());
+            let whole = |name: &str| format!("{{\"_meta\":{gap}{before},{gap}\"name\":{gap}{name}{gap},\"arguments\":{after}{gap}}}");
+            let action = action_of(&whole("\"crm__get\""));
+            prop_assert_eq!(String::from_utf8(action.payload).unwrap(), whole("\"get\""));
+        }
+    }
+}
