@@ -10,6 +10,7 @@
 )]
 
 mod demo;
+mod mcp_connection;
 mod mcp_fixture;
 mod mcp_upstream;
 mod peers;

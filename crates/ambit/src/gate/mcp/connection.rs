@@ -95,6 +95,21 @@ struct Asked {
     wanted: BTreeMap<String, bool>,
 }
 
+impl Asked {
+    fn begin(&mut self, id: &str, bytes: usize) -> Result<(), (i32, &'static str)> {
+        if self.wanted.contains_key(id) {
+            return Err((code::INVALID_REQUEST, "a request with this `id` is still under way"));
+        }
+        let together = self.bytes.saturating_add(bytes);
+        if self.wanted.len() >= MOST_REQUESTS || together > MOST_BYTES {
+            return Err((code::BUSY, "too much is asked at once; wait for some of the answers"));
+        }
+        self.bytes = together;
+        self.wanted.insert(id.to_owned(), true);
+        Ok(())
+    }
+}
+
 impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
     async fn read<R: AsyncRead + Unpin>(
         self: &Arc<Self>,
@@ -193,20 +208,9 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
             }
         };
         let bytes = slow.bytes();
-        {
-            let mut asked = self.asked();
-            let busy = asked.wanted.len() >= MOST_REQUESTS || asked.bytes.saturating_add(bytes) > MOST_BYTES;
-            let refused = if asked.wanted.contains_key(id) {
-                Some((code::INVALID_REQUEST, "a request with this `id` is still under way"))
-            } else {
-                busy.then_some((code::BUSY, "too much is asked at once; wait for some of the answers"))
-            };
-            if let Some((code, why)) = refused {
-                drop(asked);
-                return self.error(Some(id), code, why).await;
-            }
-            asked.bytes += bytes;
-            asked.wanted.insert(id.to_owned(), true);
+        let begun = self.asked().begin(id, bytes);
+        if let Err((code, why)) = begun {
+            return self.error(Some(id), code, why).await;
         }
         let asking =
             Asking { connection: Arc::clone(self), id: id.to_owned(), bytes, answered: false, _alive: alive.clone() };

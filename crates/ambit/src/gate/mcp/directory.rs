@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::params::Params;
 use super::tools::{action, renamed, unlisted};
 use super::{Passage, names};
-use crate::gate::rpc::{self, Members, code};
+use crate::gate::rpc::{Members, code};
 use crate::upstream::Listing;
 
 // A system that lists nothing within this time is left out: the others must not wait for it.
@@ -72,9 +73,8 @@ pub(super) async fn listing(passage: &Arc<dyn Passage>, listing: Listing) -> Vec
 
 /// Reads the parameters of `prompts/get`. The payload is their bytes, but for the prompt's name.
 pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Result<Action, Wrong> {
-    let members = members(params, "prompts/get", &["name", "arguments", "_meta"])?;
-    let written = members.get("name").ok_or_else(|| invalid("`name` is missing"))?;
-    let name = rpc::text(written).ok_or_else(|| invalid("`name` must be a string"))?;
+    let params = Params::read(params, "prompts/get", &["name", "arguments"]).map_err(invalid)?;
+    let name = params.text("name").map_err(invalid)?;
     let systems = passage.systems();
     let (system, prompt) = match unlisted(&systems, &name) {
         Some((system, prompt)) => (system.to_owned(), prompt.to_owned()),
@@ -92,13 +92,13 @@ pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Res
             match found.as_slice() {
                 [one] => one.clone(),
                 [] => {
-                    return Err(invalid(&format!("there is no prompt `{name}`; `prompts/list` says which there are")));
+                    return Err(invalid(format!("there is no prompt `{name}`; `prompts/list` says which there are")));
                 }
-                _ => return Err(invalid(&format!("more than one prompt would be called `{name}`"))),
+                _ => return Err(invalid(format!("more than one prompt would be called `{name}`"))),
             }
         }
     };
-    let payload = rpc::with_text(params, written, &prompt).ok_or_else(|| invalid("the parameters cannot be read"))?;
+    let payload = params.payload("name", &prompt).map_err(invalid)?;
     Ok(action(passage.caller(), &system, "prompts/get", &prompt, payload))
 }
 
@@ -106,14 +106,15 @@ impl Directory {
     /// Reads the parameters of `resources/read`. The payload is their bytes; the system is the one that lists the URI,
     /// or else the one with a template for it, or else the only one there is.
     pub(super) async fn resource(&self, passage: &Arc<dyn Passage>, params: &RawValue) -> Result<Action, Wrong> {
-        let members = members(params, "resources/read", &["uri", "_meta"])?;
-        let uri = members.text("uri").ok_or_else(|| invalid("`uri` must be a string"))?;
+        let params = Params::read(params, "resources/read", &["uri"]).map_err(invalid)?;
+        let uri = params.text("uri").map_err(invalid)?;
         let systems = passage.systems();
         let system = match systems.as_slice() {
             [only] => only.clone(),
             _ => self.system_of(passage, &uri).await?,
         };
-        Ok(action(passage.caller(), &system, "resources/read", &uri, params.get().as_bytes().to_vec()))
+        let payload = params.payload("uri", &uri).map_err(invalid)?;
+        Ok(action(passage.caller(), &system, "resources/read", &uri, payload))
     }
 
     /// Forgets what was listed.
@@ -144,7 +145,7 @@ impl Directory {
         match found.as_slice() {
             [one] => Ok((*one).to_owned()),
             [] => Err((code::RESOURCE_NOT_FOUND, format!("no system lists `{uri}` or has a template for it"))),
-            several => Err(invalid(&format!("`{uri}` is in more than one system: {}", several.join(", ")))),
+            several => Err(invalid(format!("`{uri}` is in more than one system: {}", several.join(", ")))),
         }
     }
 }
@@ -181,16 +182,8 @@ fn member_text(item: &RawValue, key: &str) -> Option<String> {
     Members::of(item).ok()?.text(key).map(std::borrow::Cow::into_owned)
 }
 
-fn members<'a>(params: &'a RawValue, method: &str, known: &[&str]) -> Result<Members<'a>, Wrong> {
-    let members = Members::of(params).map_err(|why| invalid(&why))?;
-    match members.0.iter().find(|(key, _)| !known.contains(&&**key)) {
-        Some((key, _)) => Err(invalid(&format!("`{key}` is no parameter of `{method}` here"))),
-        None => Ok(members),
-    }
-}
-
-fn invalid(why: &str) -> Wrong {
-    (code::INVALID_PARAMS, why.to_owned())
+fn invalid(why: impl Into<String>) -> Wrong {
+    (code::INVALID_PARAMS, why.into())
 }
 
 /// Whether a URI can come out of a template (RFC 6570). An expression stands for any text without `/`; one with an

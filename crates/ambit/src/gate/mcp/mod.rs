@@ -4,6 +4,7 @@
 mod connection;
 mod directory;
 pub mod names;
+mod params;
 mod reply;
 mod tools;
 

@@ -6,6 +6,7 @@ use ambit_core::action::{Action, Gate};
 use serde_json::value::RawValue;
 
 use super::names::{self, Named, Names, PENDING};
+use super::params::Params;
 use super::{Caller, Tool};
 use crate::gate::rpc::{self, Members};
 
@@ -46,15 +47,10 @@ impl Tools {
     /// # Errors
     /// When they are no valid call; why, for the agent.
     pub(super) fn call(&self, caller: &Caller, systems: &[String], params: &RawValue) -> Result<Call, String> {
-        let members = Members::of(params)?;
-        // Members that nobody here reads must not reach a system that may read them.
-        if let Some((key, _)) = members.0.iter().find(|(key, _)| !matches!(&**key, "name" | "arguments" | "_meta")) {
-            return Err(format!("`{key}` is no parameter of `tools/call` here"));
-        }
-        let written = members.get("name").ok_or("`name` is missing")?;
-        let name = rpc::text(written).ok_or("`name` must be a string")?;
+        let params = Params::read(params, "tools/call", &["name", "arguments"])?;
+        let name = params.text("name")?;
         if name == PENDING {
-            return pending(&members).map(Call::Pending);
+            return pending(&params).map(Call::Pending);
         }
         let (system, tool, shaped) = match self.names.get(&name) {
             Named::One(place) => {
@@ -73,7 +69,7 @@ impl Tools {
                 (system, tool, false)
             }
         };
-        let payload = rpc::with_text(params, written, tool).ok_or("the parameters cannot be read")?;
+        let payload = params.payload("name", tool)?;
         Ok(Call::Action(action(caller, system, "tools/call", tool, payload), shaped))
     }
 }
@@ -126,9 +122,9 @@ fn promises_shape(definition: &RawValue) -> bool {
     Members::of(definition).is_ok_and(|members| members.get("outputSchema").is_some())
 }
 
-fn pending(members: &Members<'_>) -> Result<String, String> {
+fn pending(params: &Params<'_>) -> Result<String, String> {
     let wrong = || format!("`{PENDING}` takes {{\"id\": \"…\"}}, the id that a pending result gave");
-    let arguments = Members::of(members.get("arguments").ok_or_else(wrong)?)?;
+    let arguments = Members::of(params.get("arguments").ok_or_else(wrong)?)?;
     match arguments.0.as_slice() {
         [(key, id)] if key == "id" => rpc::text(id).map(std::borrow::Cow::into_owned).ok_or_else(wrong),
         _ => Err(wrong()),
@@ -189,14 +185,23 @@ mod tests {
 
     #[test]
     fn a_call_keeps_its_bytes_but_for_the_name() {
-        let action =
-            action_of(r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "crm__\u0067et","_meta":{}}"#);
+        let action = action_of(r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "crm__\u0067et"}"#);
         assert_eq!(
             (action.system.as_str(), action.name.as_str(), action.operation.as_str()),
             ("crm", "get", "tools/call")
         );
         let payload = String::from_utf8(action.payload).unwrap();
-        assert_eq!(payload, r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "get","_meta":{}}"#);
+        assert_eq!(payload, r#"{ "arguments" : {"n":1.00, "name":"crm__get"}, "\u006eame" :  "get"}"#);
+    }
+
+    #[test]
+    fn what_a_client_tells_about_the_request_goes_no_further() {
+        let payload = |meta: &str| {
+            let params = format!(r#"{{"_meta":{meta},"name":"crm__get","arguments":{{ "n":1.00 }}}}"#);
+            String::from_utf8(action_of(&params).payload).unwrap()
+        };
+        assert_eq!(payload(r#"{"progressToken":1}"#), r#"{"name":"get","arguments":{ "n":1.00 }}"#);
+        assert_eq!(payload(r#"{"progressToken":2}"#), payload("{}"));
     }
 
     #[test]
@@ -233,9 +238,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_name_is_written_anew(before in ".{0,20}", after in ".{0,20}", gap in "[ \t]{0,3}") {
-            let [before, after] = [before, after].map(|text| serde_json::to_string(&text).unwrap());
-            let whole = |name: &str| format!("{{\"_meta\":{gap}{before},{gap}\"name\":{gap}{name}{gap},\"arguments\":{after}{gap}}}");
+        fn only_the_name_is_written_anew(before in ".{0,20}", gap in "[ \t]{0,3}", after in "[ \t]{0,3}") {
+            let before = serde_json::to_string(&before).unwrap();
+            let whole = |name: &str| format!("{{\"arguments\":{gap}[{before}],{gap}\"name\":{gap}{name}{gap}{after}}}");
             let action = action_of(&whole("\"crm__get\""));
             prop_assert_eq!(String::from_utf8(action.payload).unwrap(), whole("\"get\""));
         }
