@@ -9,6 +9,10 @@ use ambit_core::catalog::{
     Catalog, Declared, Field, Resource, ResourceId, ResourceKind, Shape, System, SystemKind, Type,
 };
 use ambit_core::effect::{Standing, Verb};
+use ambit_core::scope::diagnostics::Severity;
+use ambit_core::scope::parse::{Parsed, parse_bytes};
+use ambit_core::scope::print::print;
+use ambit_core::scope::{Document, Span};
 use ambit_core::value::Value;
 use serde_json::{Value as Json, json};
 
@@ -286,4 +290,41 @@ pub fn attempt(bytes: &[u8]) -> Kept {
         sent == document(arguments.as_bytes(), limits).ok().as_ref().and_then(value_of),
         "the parameters hold other arguments",
     )
+}
+
+/// A scope document: every finding stands in it, and a document without errors is printed and read again as the same tree.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn scope(bytes: &[u8]) -> Kept {
+    let Parsed { document, diagnostics } = parse_bytes(bytes);
+    for finding in &diagnostics {
+        let at = &finding.at;
+        let text =
+            bytes.get(at.bytes.clone()).ok_or_else(|| format!("`{}` stands outside the document", finding.name))?;
+        promise(finding.name == "not-utf8" || std::str::from_utf8(text).is_ok(), "a finding cuts a character in two")?;
+        promise(
+            at.line >= 1 && !finding.message.is_empty() && !finding.help.is_empty(),
+            "a finding that says too little",
+        )?;
+    }
+    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+        return Ok(());
+    }
+    let printed = print(&document);
+    let again = parse_bytes(printed.as_bytes());
+    let wrong = again.diagnostics.iter().find(|finding| finding.severity == Severity::Error);
+    promise(wrong.is_none(), &format!("what is printed is not sound: {wrong:?} in {printed:?}"))?;
+    promise(print(&again.document) == printed, "what is printed is printed differently")?;
+    promise(placeless(again.document) == placeless(document), "what is printed is read as another document")
+}
+
+/// The document without where things stand, and how they were spelt.
+fn placeless(mut document: Document) -> Document {
+    for line in &mut document.lines {
+        (line.at, line.text) = (Span::default(), String::new());
+    }
+    document.scenarios.iter_mut().for_each(|scenario| scenario.at = Span::default());
+    document.commentary.iter_mut().for_each(|remark| remark.at = Span::default());
+    document
 }

@@ -39,3 +39,8 @@ fn call() {
 fn attempt() {
     replay("attempt", fuzzing::attempt);
 }
+
+#[test]
+fn scope() {
+    replay("scope", fuzzing::scope);
+}

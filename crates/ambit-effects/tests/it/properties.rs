@@ -181,6 +181,34 @@ proptest! {
     }
 }
 
+const SCOPE: &str = include_str!("../../../../fuzz/corpus/scope/refund-helper.md");
+
+proptest! {
+    #[test]
+    fn a_damaged_scope_is_told_or_read_as_printed(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..4, any::<char>()), 1..5)) {
+        let mut text: Vec<char> = SCOPE.chars().collect();
+        for (at, other, how, c) in damage {
+            let (at, other) = (at.index(text.len()), other.index(text.len()));
+            match how {
+                0 => text[at] = text[other],
+                1 => { text.remove(at); }
+                2 => text.insert(at, text[other]),
+                _ => text.insert(at, c),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        prop_assert_eq!(fuzzing::scope(text.as_bytes()), Ok(()), "{}", text);
+    }
+
+    #[test]
+    fn scopes_of_lines_in_any_order_are_told_or_read_as_printed(lines in proptest::collection::vec(any::<prop::sample::Index>(), 1..40)) {
+        let all: Vec<&str> = SCOPE.lines().collect();
+        let head = SCOPE.find("## It can read").unwrap();
+        let text: String = lines.into_iter().map(|line| format!("{}\n", all[line.index(all.len())])).collect();
+        prop_assert_eq!(fuzzing::scope(format!("{}{text}", &SCOPE[..head]).as_bytes()), Ok(()), "{}", text);
+    }
+}
+
 /// The property above is empty if no generated value fits its schema.
 #[test]
 fn some_generated_values_fit() {
