@@ -8,10 +8,12 @@ use ambit_core::catalog::{
     Catalog, Declared, DeclaredEffect, Field, Resource, ResourceId, ResourceKind, Shape, System, SystemId, Type,
 };
 use ambit_core::effect::FieldSet;
+use ambit_core::scope::Span;
 use ambit_core::scope::diagnostics::{Diagnostic, Severity, nearest};
 use ambit_effects::definition::ToolDefinition;
 use ambit_effects::schema;
 
+use crate::config::program::unpinned;
 use crate::config::{self, Config, Doing};
 use crate::lock::{self, Lock};
 use only::only;
@@ -76,6 +78,16 @@ impl Build<'_> {
             kind: system.kind.into(),
             tags: self.tags_of_system(name, system),
         });
+        if system.kind != config::Kind::Mcp {
+            let message = format!("no gate stands before `{name}` yet; scopes over it can be written and checked");
+            let help = "an agent reaches it past Ambit: keep its credentials from the agent";
+            self.found(Diagnostic::note, "no-gate-yet", name, &["systems", name, "kind"], message, help);
+        }
+        if let Some(unpinned) = unpinned(&system.command) {
+            let message = format!("{} that the system `{name}` starts may be another one tomorrow", unpinned.what);
+            let at = ["systems", name, "command"];
+            self.found(Diagnostic::not_ready, "unpinned-program", name, &at, message, unpinned.instead);
+        }
         let Some(locked) = self.lock.systems.get(name) else {
             let help = match system.kind {
                 config::Kind::Mcp => format!("run `ambit inventory {name}`"),
@@ -237,13 +249,8 @@ impl Build<'_> {
         let reads_only = system.reads(tool);
         if reads_only && destructive_hint {
             let message = format!("`{tool}` is declared as reading, and its server says that it destroys");
-            self.not_ready(
-                "reads-but-destroys",
-                name,
-                &here,
-                message,
-                "look at what the tool does, and declare it as what it is",
-            );
+            let help = "look at what the tool does, and declare it as what it is";
+            self.found(Diagnostic::not_ready, "reads-but-destroys", name, &here, message, help);
         }
         if let Some(amount) = &said.amount {
             let first = amount.split(['.', '[']).next().unwrap_or_default();
@@ -368,14 +375,20 @@ impl Build<'_> {
     }
 
     fn in_config(&mut self, name: &'static str, system: &str, at: &[&str], message: String, help: impl Into<String>) {
-        if self.concerned.contains(system) {
-            self.problems.in_config.push(Diagnostic::error(name, self.config.at(at), message, help));
-        }
+        self.found(Diagnostic::error, name, system, at, message, help);
     }
 
-    fn not_ready(&mut self, name: &'static str, system: &str, at: &[&str], message: String, help: impl Into<String>) {
+    fn found(
+        &mut self,
+        severity: fn(&'static str, Span, String, String) -> Diagnostic,
+        name: &'static str,
+        system: &str,
+        at: &[&str],
+        message: String,
+        help: impl Into<String>,
+    ) {
         if self.concerned.contains(system) {
-            self.problems.in_config.push(Diagnostic::not_ready(name, self.config.at(at), message, help));
+            self.problems.in_config.push(severity(name, self.config.at(at), message, help.into()));
         }
     }
 

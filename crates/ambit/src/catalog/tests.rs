@@ -97,6 +97,7 @@ fn what_the_lock_lists_exists() {
     helpdesk.reply Tool (amount, body, to)
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
+    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -120,6 +121,7 @@ fn tags_reach_whatever_lies_under_their_path() {
     helpdesk.reply Tool (amount, body, to #recipient) #external
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
+    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -148,6 +150,7 @@ reads = true
     helpdesk.reply Tool (amount, body, to) #external create:crm.public.customers[0,2] update:crm.public.customers[1] delete:crm.audit.log[*] returns #pii amount=amount reversible=false
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
+    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -178,6 +181,7 @@ systems = ["crm"]
     crm.audit.backup Relation (at)
     crm.audit.log Relation (at)
     crm.public.customers Relation (id, ssn, status)
+    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
     assert_eq!(said(toml, Some("nobody")), "");
 }
@@ -203,6 +207,7 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
     insta::assert_snapshot!(problems("[systems.new]\nkind = \"mcp\"\ncommand = [\"x\"]\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n[tags]\n\"new.x\" = [\"a\"]\n"), @"
     8 not-in-lock: `new` has not been looked at: nothing is known of what it offers → run `ambit inventory new`
     11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → describe its relations in `ambit.lock` by hand
+    12 no-gate-yet: no gate stands before `db` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -210,6 +215,14 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
 fn a_reading_tool_that_destroys_is_asked_about() {
     insta::assert_snapshot!(problems("reading-tools = [\"purge\"]\n"), @"
     5 reads-but-destroys: `purge` is declared as reading, and its server says that it destroys → look at what the tool does, and declare it as what it is
+    ");
+}
+
+#[test]
+fn a_program_that_may_change_by_itself_is_not_ready() {
+    insta::assert_snapshot!(problems("[systems.a]\nkind = \"mcp\"\ncommand = [\"npx\", \"-y\", \"@acme/server\"]\n"), @"
+    8 not-in-lock: `a` has not been looked at: nothing is known of what it offers → run `ambit inventory a`
+    10 unpinned-program: `@acme/server` that the system `a` starts may be another one tomorrow → name the exact version: `@acme/server@1.2.3`
     ");
 }
 

@@ -4,7 +4,6 @@
 use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
-use super::program::unpinned;
 use super::{Agent, Config, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
 
 /// Everything that is wrong, in no order.
@@ -66,16 +65,6 @@ impl Check<'_> {
                 self.not_for(name, "env", !system.env.is_empty());
                 self.not_for(name, "cwd", system.cwd.is_some());
             }
-        }
-        if system.kind != Kind::Mcp {
-            let message =
-                format!("`{name}` can be described, and scopes over it can be checked; no gate stands before it yet");
-            let help = "an agent reaches it through no gate of Ambit's: keep its credentials from the agent";
-            self.note("no-gate-yet", &["systems", name, "kind"], message, help);
-        }
-        if let Some(unpinned) = unpinned(&system.command) {
-            let message = format!("{} that the system `{name}` starts may be another one tomorrow", unpinned.what);
-            self.not_ready("unpinned-program", &["systems", name, "command"], message, unpinned.instead);
         }
         for (key, setting) in &system.env {
             self.setting(&["systems", name, "env", key], key, setting);
@@ -337,10 +326,6 @@ impl Check<'_> {
 
     fn error(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {
         self.found.push(Diagnostic::error(name, self.config.at(path), message, help));
-    }
-
-    fn not_ready(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {
-        self.found.push(Diagnostic::not_ready(name, self.config.at(path), message, help));
     }
 
     fn note(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {

@@ -9,6 +9,7 @@
     reason = "this is a test"
 )]
 
+mod cli_frame;
 mod demo;
 mod mcp_connection;
 mod mcp_fixture;
