@@ -255,12 +255,31 @@ impl Target<'_> {
     }
 }
 
-/// The amount moved. One below nought is no amount: which way it moves, nobody said.
+/// The amount moved: the number at the declared path, or the sum of those in its arrays. Where one is absent, is no number or
+/// lies below nought, the amount is not known: which way that moves, nobody said.
 fn amount(declared: &Declared, values: &Value) -> Option<Decimal> {
-    match values.get(declared.amount.as_deref()?) {
-        Some(Value::Number(amount)) if !amount.is_negative() => Some(*amount),
-        _ => None,
+    let mut reached = vec![values];
+    for step in declared.amount.as_deref()?.split('.') {
+        let name = step.strip_suffix("[]");
+        let members = reached.iter().map(|value| value.get(name.unwrap_or(step))).collect::<Option<Vec<_>>>()?;
+        reached = match name {
+            None => members,
+            Some(_) => {
+                let lists = members.into_iter().map(|member| match member {
+                    Value::List(items) => Some(items.iter()),
+                    _ => None,
+                });
+                lists.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
+            }
+        };
     }
+    if reached.is_empty() {
+        return None;
+    }
+    reached.into_iter().try_fold(Decimal::ZERO, |sum, value| match value {
+        Value::Number(amount) if !amount.is_negative() => sum.checked_add(*amount),
+        _ => None,
+    })
 }
 
 /// Whether it can be taken back: as declared, unless the server itself warns that it destroys.

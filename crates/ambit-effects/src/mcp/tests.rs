@@ -280,3 +280,25 @@ fn documents_and_prompts_are_read() {
         &["-32602 `arguments` of the parameters is not an object of strings"],
     );
 }
+
+#[test]
+fn an_amount_may_stand_in_arrays() {
+    let declared = |path: &str| Declared { amount: Some(path.into()), ..Declared::default() };
+    let values = crate::json::read(br#"{"amount": 5, "order": {"lines": [{"price": 1.5}, {"price": 2}], "none": [], "odd": [{"price": -1}, {"price": 9}]}}"#);
+    let values = values.unwrap();
+    let told = |path: &str| amount(&declared(path), &values).map(|amount| amount.to_string());
+    assert_eq!(told("amount").as_deref(), Some("5"));
+    assert_eq!(told("order.lines[].price").as_deref(), Some("3.5"));
+    for path in [
+        "order",
+        "order.lines",
+        "order.lines.price",
+        "order.none[].price",
+        "order.odd[].price",
+        "amount[]",
+        "amount.x",
+        "",
+    ] {
+        assert_eq!(told(path), None, "{path}");
+    }
+}

@@ -10,7 +10,7 @@ mod positions;
 mod shape;
 mod validator;
 
-use ambit_core::catalog::{Field, Shape};
+use ambit_core::catalog::Field;
 use thiserror::Error;
 
 pub use defaults::filled;
@@ -66,15 +66,6 @@ pub fn arguments(schema: &serde_json::Value) -> Result<Arguments, SchemaError> {
         Field { name, tags: std::collections::BTreeSet::new(), shape, required }
     });
     Ok(Arguments { fields: fields.collect(), open: read.shape.open })
-}
-
-/// The shape of whatever a schema describes, such as a tool's output.
-///
-/// # Errors
-/// When the schema is no schema, leaves its document, or is out of bounds.
-pub fn shape(schema: &serde_json::Value) -> Result<Shape, SchemaError> {
-    let bounds = bounds::check(schema)?;
-    Ok(shape::read(schema, bounds.anchors()).shape)
 }
 
 /// The schema without the words in it (titles, descriptions, examples), which go to `words`, keyword and text.

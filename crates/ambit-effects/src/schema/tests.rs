@@ -1,3 +1,4 @@
+use ambit_core::catalog::Shape;
 use ambit_core::value::Value;
 use serde_json::{Value as Json, json};
 
