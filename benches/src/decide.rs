@@ -132,10 +132,19 @@ fn requests(lines: usize) -> Vec<Asked> {
         state ^= state << 17;
         (state % below as u64) as usize
     };
+    let relation = |n: usize| (n / 8) * 10 + n % 8;
     (0..1024)
-        .map(|_| match next(4) {
-            0 | 1 => Asked::Column { relation: next((lines / 8 + 1) * 10).min(RELATIONS - 1), column: next(COLUMNS), verb: if next(3) == 0 { Verb::Update } else { Verb::Read } },
-            _ => Asked::Call { tool: next(TOOLS), amount: next(8_000) as u64, euro: next(8) > 0 },
+        .map(|_| {
+            // Mostly what a line is about, as an agent at its work would ask; sometimes beside it.
+            let (at, stray) = (next(lines.saturating_sub(2)), next(5) == 0);
+            match at % 5 {
+                0..=2 => Asked::Column {
+                    relation: if stray { next(RELATIONS) } else { relation(at) % RELATIONS },
+                    column: if at % 5 == 2 { at % COLUMNS } else { next(2) },
+                    verb: if at % 5 == 2 { Verb::Update } else { Verb::Read },
+                },
+                _ => Asked::Call { tool: if stray { next(TOOLS) } else { relation(at / 5) % 80 }, amount: next(if stray { 9_000 } else { 110 }) as u64, euro: !stray },
+            }
         })
         .collect()
 }
@@ -227,11 +236,12 @@ fn compiled(page: &str, catalog: &Arc<Catalog>) -> Policy {
 
 fn main() {
     let catalog = Arc::new(catalog());
-    println!("| lines | ambit, median | p99 of batches | allocations on the allow path | Cedar 4.14, median | Cedar allocations | ratio | read and compile the page |");
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("| lines | ambit, allowed | ambit, all | allocations on the allow path | Cedar 4.14, all | Cedar allocations | ratio | read the page | compile it |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for lines in [30, 100, 1_000] {
         let (page, cedar) = scope(lines);
-        let compile_ms = median((0..9).map(|_| { let start = Instant::now(); black_box(compiled(&page, &catalog)); start.elapsed().as_secs_f64() * 1e3 }).collect());
+        let parse_ms = median((0..9).map(|_| { let start = Instant::now(); black_box(parse(&page)); start.elapsed().as_secs_f64() * 1e3 }).collect());
+        let both_ms = median((0..9).map(|_| { let start = Instant::now(); black_box(compiled(&page, &catalog)); start.elapsed().as_secs_f64() * 1e3 }).collect());
         let policy = compiled(&page, &catalog);
         let asked = requests(lines);
         let readings: Vec<Reading> = asked.iter().map(|a| reading(&catalog, *a)).collect();
@@ -256,13 +266,18 @@ fn main() {
         }
         let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / allowed.len() as f64;
         // Alternated, so that whatever the machine does meets both.
-        let (mut ours, mut theirs, mut their_allocations) = (Vec::new(), Vec::new(), 0);
+        let (mut ours, mut ours_allowed, mut theirs, mut their_allocations) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for round in 0..400 {
             let start = Instant::now();
             for reading in &readings {
                 black_box(decide(&policy, reading, &facts));
             }
             ours.push(start.elapsed().as_nanos() as f64 / readings.len() as f64);
+            let start = Instant::now();
+            for reading in &allowed {
+                black_box(decide(&policy, reading, &facts));
+            }
+            ours_allowed.push(start.elapsed().as_nanos() as f64 / allowed.len() as f64);
             if round % 20 == 0 {
                 let before = ALLOCATIONS.load(Ordering::Relaxed);
                 let start = Instant::now();
@@ -273,14 +288,12 @@ fn main() {
                 their_allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) / 256;
             }
         }
-        let mut sorted = ours.clone();
-        sorted.sort_by(f64::total_cmp);
-        let (our, their) = (median(ours), median(theirs));
+        let (our, our_allowed, their) = (median(ours), median(ours_allowed), median(theirs));
         println!(
-            "| {lines} | {our:.0} ns | {:.0} ns | {allocations} | {:.1} µs | {their_allocations} | {:.0}× | {compile_ms:.1} ms |",
-            sorted[sorted.len() * 99 / 100],
+            "| {lines} | {our_allowed:.0} ns | {our:.0} ns | {allocations} | {:.1} µs | {their_allocations} | {:.0}× | {parse_ms:.1} ms | {:.1} ms |",
             their / 1e3,
             their / our,
+            both_ms - parse_ms,
         );
         eprintln!("{lines} lines: {} allowed, {} held, {} refused, no disagreement in {} requests", verdicts[0], verdicts[1], verdicts[2], readings.len());
     }

@@ -172,7 +172,7 @@ impl<'a> Case<'a> {
         // What is called is covered by one line, whose tests were asked of this very call. Columns are covered by several together.
         let together = !self.is_called();
         let mut covered = FieldSet::new();
-        let mut passed: SmallVec<[(&Entry, Used); 2]> = SmallVec::new();
+        let mut passed: SmallVec<[(&Entry, &PolicyLine); 4]> = SmallVec::new();
         for (entry, line) in self.lines() {
             if !entry.section.is_can()
                 || !entry.verbs.has(self.effect.verb)
@@ -193,14 +193,20 @@ impl<'a> Case<'a> {
             if !line.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)).grants() {
                 continue;
             }
-            let Ok(used) = self.room(line) else { continue };
-            passed.push((entry, used));
+            if !line.limits.is_empty() && self.room(line).is_err() {
+                continue;
+            }
+            passed.push((entry, line));
             covered.extend_with(mask);
             if self.effect.fields.is_subset(&covered) {
-                for (entry, used) in passed {
+                for (entry, line) in passed {
                     said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
-                    said.charges.extend(used.charges);
-                    said.bounds.extend(used.bounds);
+                    if !line.limits.is_empty()
+                        && let Ok(used) = self.room(line)
+                    {
+                        said.charges.extend(used.charges);
+                        said.bounds.extend(used.bounds);
+                    }
                 }
                 return true;
             }

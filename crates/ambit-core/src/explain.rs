@@ -144,10 +144,15 @@ pub fn bound(bound: &Bound) -> String {
 pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> String {
     let strictest: Vec<&Ground> = decision.grounds.iter().filter(|g| g.verdict == decision.verdict).collect();
     let mut text = String::new();
-    let with_line = strictest
-        .iter()
-        .find(|g| g.line.is_some() && g.why != Why::TestFails && g.why != Why::TestUnknown)
-        .or_else(|| strictest.first());
+    // A line that says so comes first, then a limit that is used up, then that no line covers it; lines that came near
+    // are told as what is allowed instead.
+    let rank = |g: &&&Ground| match g.why {
+        Why::Matches | Why::FiresInDoubt => 0,
+        Why::OverLimit | Why::LimitUnknown => 1,
+        Why::Outside | Why::Unread | Why::UnreadNearCannot | Why::UnknownResource => 2,
+        Why::TestFails | Why::TestUnknown | Why::FieldNotCovered | Why::Ended => 3,
+    };
+    let with_line = strictest.iter().min_by_key(rank);
     if let Some(stop) = with_line {
         let said = ground(policy, reading, stop);
         text.push_str(&capital(&said.why));

@@ -3,6 +3,7 @@
 
 mod acme;
 mod findings;
+mod meaning;
 mod reference;
 mod scope_language;
 mod small_world;

@@ -2,6 +2,7 @@
 //! a *cannot*, a line that stands twice, tests that exclude each other.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::ResourceId;
 use crate::decimal::Decimal;
@@ -13,55 +14,70 @@ use crate::scope::{Ask, Line, Literal, Section, Set, Test};
 
 /// Reports them.
 pub(super) fn find(lines: &[PolicyLine], setting: &Setting, found: &mut Vec<Diagnostic>) {
-    for (at, line) in lines.iter().enumerate() {
-        let broken = found.iter().any(|d| d.severity == Severity::Error && d.at.line == line.line.at.line);
-        if broken {
-            continue;
-        }
+    let broken: BTreeSet<usize> = found.iter().filter(|d| d.severity == Severity::Error).map(|d| d.at.line).collect();
+    let stricter = Stricter::of(lines);
+    let mut stood: BTreeMap<(Section, String), usize> = BTreeMap::new();
+    for line in lines.iter().filter(|l| !broken.contains(&l.line.at.line)) {
+        let at = line.line.at.clone();
         if line.reach.is_empty() {
-            found.push(Diagnostic::error("line-reaches-nothing", line.line.at.clone(), format!("`{}` matches nothing", line.line.text), "nothing that it names has the verb, field or argument that it asks for: name the resource itself to see why"));
+            found.push(Diagnostic::error(
+                "line-reaches-nothing",
+                at,
+                format!("`{}` matches nothing", line.line.text),
+                "nothing that it names has the verb, field or argument that it asks for: name the resource itself to see why",
+            ));
             continue;
         }
-        if let Some(first) = lines.iter().take(at).find(|other| same(&other.line, &line.line)) {
+        let words = print_line(&Line { because: None, ..line.line.clone() });
+        if let Some(first) = stood.get(&(line.line.section, words.clone())) {
             found.push(Diagnostic::error(
                 "duplicate-line",
-                line.line.at.clone(),
-                format!("`{}` stands on line {} already", line.line.text, first.line.at.line),
+                at,
+                format!("`{}` stands on line {first} already", line.line.text),
                 "take one of the two out; limits add up only where two lines are meant",
             ));
             continue;
         }
+        stood.insert((line.line.section, words), at.line);
         if let Some((one, other)) = exclusive(&line.line.tests) {
             let (one, other) = (print_path(&one.path), print_path(&other.path));
             let which = if one == other { format!("on `{one}`") } else { format!("on `{one}` and `{other}`") };
             found.push(Diagnostic::error(
                 "tests-exclude-each-other",
-                line.line.at.clone(),
+                at,
                 format!("the tests {which} can never hold together"),
                 "tests joined by `and` must all hold: write two lines, or join alternatives on one path with `or`",
             ));
             continue;
         }
         absent(line, setting, found);
-        shadowed(line, lines, found);
+        shadowed(line, lines, &stricter, found);
     }
 }
 
-fn same(a: &Line, b: &Line) -> bool {
-    let bare =
-        |line: &Line| Line { because: None, text: String::new(), at: crate::scope::Span::default(), ..line.clone() };
-    a.section == b.section && bare(a) == bare(b)
+/// The lines of the stricter sections, by what they reach.
+struct Stricter(BTreeMap<ResourceId, Vec<usize>>);
+
+impl Stricter {
+    fn of(lines: &[PolicyLine]) -> Stricter {
+        let mut by_resource: BTreeMap<ResourceId, Vec<usize>> = BTreeMap::new();
+        for (at, line) in lines.iter().enumerate().filter(|(_, l)| !l.line.section.is_can()) {
+            for (resource, ..) in &line.reach {
+                by_resource.entry(*resource).or_default().push(at);
+            }
+        }
+        Stricter(by_resource)
+    }
 }
 
 /// A *can* or *confirm* every part of which is under something stricter that always fires with it.
-fn shadowed(line: &PolicyLine, lines: &[PolicyLine], found: &mut Vec<Diagnostic>) {
+fn shadowed(line: &PolicyLine, lines: &[PolicyLine], stricter: &Stricter, found: &mut Vec<Diagnostic>) {
     let mut by: Option<&PolicyLine> = None;
     let covered = line.reach.iter().all(|part| {
-        let over = lines.iter().find(|other| {
-            stricter(other.line.section, line.line.section)
-                && always_with(&other.line, &line.line)
-                && covers(other, part)
-        });
+        let near = stricter.0.get(&part.0).into_iter().flatten().filter_map(|at| lines.get(*at));
+        let over = near
+            .filter(|other| other.line.section > line.line.section)
+            .find(|other| always_with(&other.line, &line.line) && covers(other, part));
         by = over.or(by);
         over.is_some()
     });
@@ -71,6 +87,7 @@ fn shadowed(line: &PolicyLine, lines: &[PolicyLine], found: &mut Vec<Diagnostic>
     } else {
         ("confirm-never-applies", "this confirmation")
     };
+    let covers = if by.line.section == Section::CannotTouch { "a *cannot* covers" } else { "a *confirm* covers" };
     let help = format!(
         "line {} (`{}`) always wins: take this line out, or narrow that one",
         by.line.at.line,
@@ -79,20 +96,9 @@ fn shadowed(line: &PolicyLine, lines: &[PolicyLine], found: &mut Vec<Diagnostic>
     found.push(Diagnostic::error(
         name,
         line.line.at.clone(),
-        format!(
-            "{what} can never apply: {} it wholly",
-            if by.line.section == Section::CannotTouch { "a *cannot* covers" } else { "a *confirm* covers" }
-        ),
+        format!("{what} can never apply: {covers} it wholly"),
         help,
     ));
-}
-
-fn stricter(one: Section, than: Section) -> bool {
-    match one {
-        Section::CannotTouch => than != Section::CannotTouch,
-        Section::MustConfirm => than.is_can(),
-        Section::CanRead | Section::CanWrite => false,
-    }
 }
 
 fn covers(other: &PolicyLine, (resource, verbs, mask): &(ResourceId, VerbSet, Mask)) -> bool {
@@ -102,10 +108,7 @@ fn covers(other: &PolicyLine, (resource, verbs, mask): &(ResourceId, VerbSet, Ma
             && match (m, mask) {
                 (Mask::Whole(_), _) => true,
                 // Column by column: every column granted must be one that is taken away.
-                (Mask::Fields(theirs), Mask::Fields(mine)) => {
-                    mine.is_subset(theirs)
-                        && !other.line.targets.iter().any(|t| matches!(t, crate::scope::Target::Anything))
-                }
+                (Mask::Fields(theirs), Mask::Fields(mine)) => mine.is_subset(theirs),
                 (Mask::Fields(_), Mask::Whole(_)) => false,
             }
     })
