@@ -405,6 +405,15 @@ pub struct Scenario {
     pub at: Span,
 }
 
+/// What *in task* says: a task with the facts that its opener vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InTask {
+    /// The task's name.
+    pub name: String,
+    /// `fact = value`, in the order written; no fact twice.
+    pub facts: Vec<(String, Literal)>,
+}
+
 /// What a scenario expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,7 +3,7 @@
 //! Words that a renderer would show differently stand in code spans; everything else stands bare.
 
 use super::parse::RESERVED;
-use super::parse::cursor::{is_bare_name, is_bare_step};
+use super::parse::cursor;
 use super::parse::{characters, clause, inline};
 use super::{
     Ask, Counted, Document, Duration, DurationUnit, Fields, Limit, Line, Literal, Outside, Path, Place, Predicate,
@@ -237,13 +237,21 @@ pub fn print_name(name: &str) -> String {
     code(if bare { name.to_owned() } else { quote(name) })
 }
 
+fn is_bare_name(text: &str) -> bool {
+    cursor::is_bare_name(text) && characters::is_plain(text)
+}
+
+fn is_bare_step(text: &str) -> bool {
+    cursor::is_bare_step(text) && characters::is_plain(text)
+}
+
 fn print_because(reason: &str) -> String {
     let bare = !reason.is_empty()
         && !reason.starts_with('"')
         && reason.trim_matches(' ') == reason
         && clause::clause_in(reason).is_none()
         && characters::is_plain(reason);
-    code(if bare { reason.to_owned() } else { quote(reason) })
+    shown(&if bare { reason.to_owned() } else { quote(reason) })
 }
 
 /// A text in double quotes: `""` for a quote, `\u{…}` for what cannot stand in a document.
@@ -283,8 +291,8 @@ fn code(text: String) -> String {
 
 /// Text as it is shown: in a code span only where it must be.
 fn shown(text: &str) -> String {
-    let hashes = text.ends_with('#');
-    if !hashes && inline::shows_as_written(text) { text.to_owned() } else { code_span(text) }
+    // A heading may not end in hashes.
+    if !text.ends_with('#') && inline::shows_as_written(text) { text.to_owned() } else { code_span(text) }
 }
 
 fn code_span(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::inline::{self, Inline};
 use super::line;
 use super::report::{Report, quoted};
-use super::rows::{Fault, Row, Shape, nested_fault};
+use super::rows::{Fault, HASHES, Row, Shape, nested_fault};
 use super::scenario;
 use crate::scope::diagnostics::nearest;
 use crate::scope::{Commentary, Document, Place, Section};
@@ -34,6 +34,14 @@ const TITLES: [&str; 6] = [
     "Scenarios",
     "Notes",
 ];
+
+fn place_of(text: &str) -> Option<usize> {
+    TITLES.iter().position(|title| *title == text)
+}
+
+fn nearest_place(text: &str) -> Option<usize> {
+    nearest(text, TITLES).and_then(place_of)
+}
 
 fn part_of(place: usize) -> Part {
     match (Section::ALL.get(place), place) {
@@ -103,7 +111,11 @@ impl Body<'_, '_> {
             Shape::TableRow => self.table(at),
             Shape::Prose => self.prose(at),
             Shape::Fault(fault) => {
-                self.fault(*fault, bytes);
+                self.fault(*fault, bytes.clone());
+                if *fault == HASHES {
+                    let text = self.report.slice(&bytes).trim_start_matches('#');
+                    self.enter(place_of(text).or(nearest_place(text)), bytes);
+                }
                 1
             }
         }
@@ -119,7 +131,8 @@ impl Body<'_, '_> {
 
     fn heading(&mut self, level: usize, title: Range<usize>, bytes: Range<usize>) {
         let text = inline::read(self.report, std::slice::from_ref(&title)).text;
-        if text.ends_with('#') && text.trim_end_matches('#').is_empty() | text.trim_end_matches('#').ends_with(' ') {
+        let before = self.report.slice(&title).trim_end_matches('#');
+        if before.len() < title.len() && (before.is_empty() || before.ends_with(' ')) {
             let help = "delete the hashes at its end";
             self.report.error("renders-differently", bytes.clone(), "a heading that ends in hashes", help);
         }
@@ -153,18 +166,23 @@ impl Body<'_, '_> {
     }
 
     fn question(&mut self, text: &str, bytes: Range<usize>) {
-        let exact = TITLES.iter().position(|title| *title == text);
-        let near = nearest(text, TITLES).and_then(|near| TITLES.iter().position(|title| *title == near));
-        if exact.is_none() {
-            let help = match near.and_then(|near| TITLES.get(near)) {
-                Some(near) => format!("did you mean `## {near}`?"),
-                None => format!("the headings are {}", TITLES.map(|title| format!("`## {title}`")).join(", ")),
-            };
-            let message = format!("{} is no heading of a scope", quoted(text));
-            self.report.error("unknown-heading", bytes.clone(), message, help);
+        if place_of(text).is_some() {
+            return self.enter(place_of(text), bytes);
         }
+        let near = nearest_place(text);
+        let help = match near.and_then(|near| TITLES.get(near)) {
+            Some(near) => format!("did you mean `## {near}`?"),
+            None => format!("the headings are {}", TITLES.map(|title| format!("`## {title}`")).join(", ")),
+        };
+        let message = format!("{} is no heading of a scope", quoted(text));
+        self.report.error("unknown-heading", bytes.clone(), message, help);
         // A slip still says which question is meant, so that its lines are read and it is not called missing.
-        let Some(place) = exact.or(near.filter(|near| !self.stood.iter().any(|(stood, _)| stood == near))) else {
+        self.enter(near.filter(|near| !self.stood.iter().any(|(stood, _)| stood == near)), bytes);
+    }
+
+    /// Goes on to the part of that heading.
+    fn enter(&mut self, place: Option<usize>, bytes: Range<usize>) {
+        let Some(place) = place else {
             self.part = Part::Unknown;
             return;
         };
@@ -382,9 +400,11 @@ impl Body<'_, '_> {
         }
         for (place, bytes) in &self.stood {
             match part_of(*place) {
-                Part::Scenarios if self.tables == 0 => {
+                Part::Scenarios
+                    if self.tables == 0 || (self.document.scenarios.is_empty() && !self.report.has_error()) =>
+                {
                     let help = "write a table with the columns `when it is told`, `and it tries`, `then`";
-                    self.report.error("no-scenarios", bytes.clone(), "no table under `## Scenarios`", help);
+                    self.report.error("no-scenarios", bytes.clone(), "no scenario under `## Scenarios`", help);
                 }
                 Part::Notes if self.notes.is_empty() => {
                     let help = "write the notes, or delete the heading";
@@ -397,7 +417,7 @@ impl Body<'_, '_> {
 }
 
 /// At most this many bytes in the text of a bullet, so that its canonical form fits in one line.
-pub const MAX_BULLET_BYTES: usize = 4_096;
+pub const MAX_BULLET_BYTES: usize = 8_192;
 
 pub(super) fn missing_blank(report: &mut Report<'_>, bytes: Range<usize>) {
     let help = "put an empty line before it";

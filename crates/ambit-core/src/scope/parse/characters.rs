@@ -164,13 +164,14 @@ fn scripts_of(word: &str) -> Vec<Script> {
     found
 }
 
-/// Whether the word mixes scripts other than those that are one writing system (Japanese, Korean, Bopomofo with Han).
+/// Whether the word mixes scripts, other than those of one writing system with Latin (Japanese, Korean, Bopomofo with
+/// Han): what Unicode TR 39 calls "highly restrictive".
 pub(in crate::scope) fn is_mixed(word: &str) -> bool {
     let found = scripts_of(word);
     let together: [&[Script]; 3] = [
-        &[Script::Han, Script::Hiragana, Script::Katakana],
-        &[Script::Han, Script::Hangul],
-        &[Script::Han, Script::Bopomofo],
+        &[Script::Latin, Script::Han, Script::Hiragana, Script::Katakana],
+        &[Script::Latin, Script::Han, Script::Hangul],
+        &[Script::Latin, Script::Han, Script::Bopomofo],
     ];
     found.len() > 1 && !together.iter().any(|set| found.iter().all(|script| set.contains(script)))
 }
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn words_of_one_writing_system_are_not_mixed() {
-        for word in ["customers", "Überweisung", "клиенты", "日本語テスト", "한국漢字", "a1_b2", "x²"]
+        for word in ["customers", "Überweisung", "клиенты", "日本語テスト", "VIPに変更", "한국漢字", "a1_b2", "x²"]
         {
             assert!(!is_mixed(word), "{word}");
         }

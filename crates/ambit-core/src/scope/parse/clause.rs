@@ -10,7 +10,7 @@ use super::report::Report;
 use super::token::{Kind, Token, quoted_text};
 use crate::decimal::Decimal;
 use crate::scope::diagnostics::nearest;
-use crate::scope::{Counted, Duration, DurationUnit, Limit, Line, Section, Tasks, Who, Window};
+use crate::scope::{Counted, Duration, DurationUnit, Limit, Line, Tasks, Who, Window};
 use crate::time::Date;
 
 /// The words that start a clause.
@@ -32,11 +32,10 @@ fn clause(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
     if !known {
         return Err(unknown(cursor, line, word));
     }
-    out_of_place(line, word, &place)?;
     cursor.next();
     let stood = match word {
         "at" => {
-            limit(cursor, line)?;
+            limit(cursor, line, place.start)?;
             false
         }
         "for" => {
@@ -73,6 +72,10 @@ fn clause(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
             let message = format!("`{next}` without a comma before it");
             Err(Wrong::new("missing-comma", cursor.place(), message, format!("put a comma before `{next}`")))
         }
+        Some("or") if word == "by" => {
+            let help = "name one role; who may do it under either name gets that role in `ambit.toml`";
+            Err(Wrong::new("trailing-text", cursor.place(), "`or` between people", help))
+        }
         _ => Err(trailing(cursor, "a clause ends with a comma or with the line")),
     }
 }
@@ -102,35 +105,13 @@ fn unknown(cursor: &Cursor<'_>, line: &Line, word: &str) -> Wrong {
     Wrong::new("unknown-clause", place, message, help)
 }
 
-/// A clause that would say nothing under its heading, and so would be believed to say something.
-fn out_of_place(line: &Line, word: &str, place: &Range<usize>) -> Reads<()> {
-    let help = match (line.section, word) {
-        (Section::CannotTouch, "at" | "by" | "within") => {
-            "under `## It cannot touch` nothing is allowed: no amount of it, and by nobody; say under `## A human must \
-             confirm` what a person may let through"
-        }
-        (Section::MustConfirm | Section::CannotTouch, "otherwise") => {
-            "`otherwise a human` belongs to a line under `## It can read` or `## It can write`"
-        }
-        (Section::CanRead | Section::CanWrite, "by" | "within") if !line.otherwise_human => {
-            "write `otherwise a human` before it, or move the line to `## A human must confirm`: as it stands no person is \
-             asked"
-        }
-        _ => return Ok(()),
-    };
-    let message = format!("`{word}` has no meaning under `## {}` here", line.section.title());
-    Err(Wrong::new("clause-out-of-place", place.clone(), message, help))
-}
-
-fn limit(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
-    let form = "write `at most 20 rows per hour`, `at most 1 rows at once` or `at most 500 of amount per day`";
-    let start = cursor.place().start;
-    let wrong = |cursor: &Cursor<'_>, what: &str| {
+fn limit(cursor: &mut Cursor<'_>, line: &mut Line, start: usize) -> Reads<()> {
+    let wrong = |cursor: &Cursor<'_>, what: &str, help: &str| {
         let message = format!("{} where {what} should stand", cursor.shown());
-        Wrong::new("bad-limit", cursor.place(), message, form)
+        Wrong::new("bad-limit", cursor.place(), message, help)
     };
     if !cursor.takes("most") {
-        return Err(wrong(cursor, "`most`"));
+        return Err(wrong(cursor, "`most`", "a limit starts with `at most`, as in `at most 20 rows per hour`"));
     }
     let (at, shown) = (cursor.place(), cursor.shown());
     let most = match cursor.bare().map(|word| (word, number(word))) {
@@ -138,7 +119,8 @@ fn limit(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
         Some((word, None)) if word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => {
             return Err(bad_number(at, &shown));
         }
-        _ => return Err(wrong(cursor, "a number")),
+        Some(("once", _)) => return Err(wrong(cursor, "a number", "write `at most 1 times per hour`")),
+        _ => return Err(wrong(cursor, "a number", "write the number in digits: `at most 20 rows per hour`")),
     };
     cursor.next();
     let of = if cursor.takes("rows") || cursor.takes("row") {
@@ -148,16 +130,15 @@ fn limit(cursor: &mut Cursor<'_>, line: &mut Line) -> Reads<()> {
     } else if cursor.takes("of") {
         Counted::Sum(path(cursor)?)
     } else {
-        return Err(wrong(cursor, "`rows`, `times` or `of`"));
+        let help = "say of what: `5 rows per hour`, `5 times per hour`, or `500 of amount per day` for a sum";
+        return Err(wrong(cursor, "`rows`, `times` or `of`", help));
     };
     check_most(most, &of, at, &shown)?;
-    let per =
-        window(cursor).ok_or_else(|| wrong(cursor, "`at once`, `per minute`, `per hour`, `per day` or `per task`"))?;
+    let Some(per) = window(cursor) else {
+        let help = "say in which window: `at once`, `per minute`, `per hour`, `per day` or `per task`";
+        return Err(wrong(cursor, "the window", help));
+    };
     let whole = cursor.since(start);
-    if of == Counted::Times && per == Window::AtOnce {
-        let help = "an action is one time; write `per minute`, `per hour`, `per day` or `per task`";
-        return Err(Wrong::new("bad-limit", whole, "`times at once` counts nothing", help));
-    }
     if line.limits.iter().any(|limit| limit.of == of && limit.per == per) {
         let message = "a second limit on the same thing in the same window";
         return Err(Wrong::new("repeated-clause", whole, message, "keep the smaller one"));
@@ -321,14 +302,44 @@ pub(super) fn because(
     line.because = Some(reason);
 }
 
-/// Where a reason holds what looks like a clause: a comma or semicolon with a clause word, or `where`, after it.
+/// Where a reason holds what looks like a clause: a clause word, or `where`, right after a comma or semicolon; or
+/// anywhere a phrase that only a clause has.
 pub(in crate::scope) fn clause_in(reason: &str) -> Option<Range<usize>> {
-    reason.match_indices([',', ';']).find_map(|(mark, _)| {
-        let after = reason.get(mark + 1..)?;
-        let start = mark + 1 + (after.len() - after.trim_start_matches(' ').len());
-        let rest = reason.get(start..)?;
-        let length = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-        let word = rest.get(..length)?.to_lowercase();
-        (CLAUSE_WORDS.contains(&word.as_str()) || word == "where").then_some(mark..start + length)
+    let words = words(reason);
+    let starts = |first: &str| CLAUSE_WORDS.contains(&first) || first == "where";
+    let digit = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    words.iter().enumerate().find_map(|(at, (place, word))| {
+        let mark = reason.get(..place.start)?.trim_end_matches(' ').chars().next_back();
+        if matches!(mark, Some(',' | ';')) && starts(word) {
+            return Some(place.clone());
+        }
+        let next = |by: usize| words.get(at + by).map(|(_, word)| word.as_str());
+        let phrase = match word.as_str() {
+            "at" => next(1) == Some("most") && next(2).as_ref().is_some_and(digit),
+            "within" | "until" => next(1).as_ref().is_some_and(digit),
+            "otherwise" => next(1) == Some("a") && next(2) == Some("human"),
+            "by" => {
+                (next(1), next(2)) == (Some("someone"), Some("else")) || (next(1), next(2)) == (Some("two"), Some("of"))
+            }
+            _ => false,
+        };
+        phrase.then(|| place.clone())
     })
+}
+
+/// The words of a text in lower case, each with its place.
+fn words(text: &str) -> Vec<(Range<usize>, String)> {
+    let mut words: Vec<(Range<usize>, String)> = Vec::new();
+    let mut start = None;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match (start, c.is_alphanumeric()) {
+            (None, true) => start = Some(at),
+            (Some(from), false) => {
+                words.push((from..at, text.get(from..at).unwrap_or("").to_lowercase()));
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    words
 }

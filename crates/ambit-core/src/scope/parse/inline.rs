@@ -47,7 +47,7 @@ impl Inline {
 }
 
 /// A character with its offset in the document; a line end within a block is `\n`.
-type Placed = (usize, char);
+pub(super) type Placed = (usize, char);
 
 /// Reads the lines of one block as one text.
 pub(super) fn read(report: &mut Report<'_>, lines: &[Range<usize>]) -> Inline {
@@ -61,6 +61,15 @@ pub(super) fn read(report: &mut Report<'_>, lines: &[Range<usize>]) -> Inline {
     }
     let bytes = lines.first().map_or(0, |line| line.start)..lines.last().map_or(0, |line| line.end);
     read_placed(report, &placed, bytes)
+}
+
+/// Text that was opened before: nothing in it is a mark.
+pub(super) fn verbatim(placed: &[Placed], bytes: Range<usize>) -> Inline {
+    let mut inline = Inline { bytes, ..Inline::default() };
+    for (offset, c) in placed {
+        inline.push(*c, *offset);
+    }
+    inline
 }
 
 /// Whether a renderer shows this text, outside code spans, exactly as it stands.
@@ -130,7 +139,7 @@ impl Reader<'_> {
     fn step(&mut self, report: &mut Report<'_>, c: char) {
         match c {
             '`' => self.code(report),
-            ' ' | '\n' => self.white(report),
+            ' ' | '\n' => self.white(),
             '\\' => {
                 let help = "put the text in a code span, where a backslash is a backslash";
                 let message = "a backslash outside a code span is dropped by renderers";
@@ -145,10 +154,12 @@ impl Reader<'_> {
             }
             '&' => self.entity(report),
             '[' if self.ahead(1) == Some(']') && !self.ahead(2).is_some_and(|c| "([:".contains(c)) => self.take(2),
-            '[' | ']' => {
-                let help = "write plain text; to keep the brackets, put the text in a code span";
+            '[' => {
+                let end = self.find(']').unwrap_or(self.offset(0)) + 1;
+                let help = "write plain text; to keep the brackets, put the text in a code span; in a path only `[]` stands, \
+                            for each element";
                 let message = "square brackets make a link, an image, a footnote or a check box";
-                report.error("link", self.offset(0)..self.offset(0) + 1, message, help);
+                report.error("link", self.offset(0)..end, message, help);
                 self.take(1);
             }
             '*' | '_' | '~' => self.run(c),
@@ -167,17 +178,10 @@ impl Reader<'_> {
         self.placed.iter().skip(self.at).take_while(|(_, c)| *c == mark).count()
     }
 
-    fn white(&mut self, report: &mut Report<'_>) {
+    fn white(&mut self) {
         let start = self.at;
-        let mut broken = false;
-        while let Some(c) = self.ahead(0).filter(|c| matches!(c, ' ' | '\n')) {
-            broken |= c == '\n' && self.at >= start + 2;
+        while self.ahead(0).is_some_and(|c| matches!(c, ' ' | '\n')) {
             self.at += 1;
-        }
-        let from = self.placed.get(start).map_or(0, |(offset, _)| *offset);
-        if broken {
-            let help = "delete the spaces at the end of the line";
-            report.error("renders-differently", from..from + 2, "two spaces at the end of a line break it", help);
         }
         if self.space {
             return;
@@ -185,6 +189,7 @@ impl Reader<'_> {
         if self.at - start > 1 {
             self.out.joined.push(self.out.text.len());
         }
+        let from = self.placed.get(start).map_or(0, |(offset, _)| *offset);
         self.out.push(' ', from);
         self.space = true;
     }
@@ -270,12 +275,9 @@ impl Reader<'_> {
     /// `$…$` is a formula to some renderers.
     fn math(&mut self, report: &mut Report<'_>) {
         let opens = self.ahead(1).is_some_and(|c| !matches!(c, ' ' | '\n'));
-        let line = self.placed.get(self.at + 1..).unwrap_or(&[]);
-        let closes = line.iter().enumerate().any(|(number, (_, c))| {
-            let before = if number == 0 { None } else { line.get(number - 1).map(|(_, c)| *c) };
-            let after = line.get(number + 1).map(|(_, c)| *c);
-            *c == '$' && !matches!(before, Some(' ' | '\n')) && !after.is_some_and(char::is_alphanumeric)
-        });
+        let rest = self.placed.get(self.at + 1..).unwrap_or(&[]);
+        let mut pairs = rest.iter().zip(rest.iter().skip(1));
+        let closes = pairs.any(|((_, before), (_, c))| *c == '$' && !matches!(before, ' ' | '\n'));
         if opens && closes {
             let help = "put the text in a code span";
             let message = "text between two `$` is shown as a formula";

@@ -56,7 +56,11 @@ pub(super) fn read(report: &mut Report<'_>, section: Section, inline: &Inline) -
         clause::because(report, inline, word, rest, &mut line, &mut wrong);
     }
     for Wrong { name, at, message, help } in wrong {
-        report.error(name, inline.source(at), message, help);
+        // Where the page itself is wrong, what the words there would mean is no news.
+        let bytes = inline.source(at);
+        if !report.has_error_in(&bytes) {
+            report.error(name, bytes, message, help);
+        }
     }
     (!line.targets.is_empty()).then_some(line)
 }
@@ -103,7 +107,7 @@ fn verbs(cursor: &mut Cursor<'_>, line: &mut Line, wrong: &mut Vec<Wrong>) {
             push_verb(line, verb, place, wrong);
         } else if is_verb_like(cursor, word) {
             cursor.next();
-            let help = match nearest(word, Verb::ALL.map(Verb::word)) {
+            let help = match nearest(word, Verb::ALL.map(Verb::word)).or_else(|| synonym(word)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the verbs are {}", Verb::ALL.map(|verb| format!("`{}`", verb.word())).join(", ")),
             };
@@ -120,6 +124,21 @@ fn verbs(cursor: &mut Cursor<'_>, line: &mut Line, wrong: &mut Vec<Wrong>) {
     }
 }
 
+/// The verb of the language for a word that people use in its place.
+fn synonym(word: &str) -> Option<&'static str> {
+    let verb = match word.to_lowercase().as_str() {
+        "see" | "view" | "get" | "list" | "select" | "query" | "look" | "search" => Verb::Read,
+        "add" | "insert" | "make" | "new" | "append" => Verb::Create,
+        "change" | "edit" | "modify" | "set" | "write" | "patch" => Verb::Update,
+        "remove" | "erase" | "purge" | "clear" => Verb::Delete,
+        "use" | "send" | "invoke" | "post" => Verb::Call,
+        "execute" | "exec" | "start" => Verb::Run,
+        "drop" | "alter" | "configure" | "truncate" | "migrate" => Verb::Define,
+        _ => return None,
+    };
+    Some(verb.word())
+}
+
 /// A bare word without a dot before another word: it stands where a verb would.
 fn is_verb_like(cursor: &Cursor<'_>, word: &str) -> bool {
     let next = cursor.peek_at(1);
@@ -132,20 +151,6 @@ fn is_plain_word(word: &str) -> bool {
 
 fn push_verb(line: &mut Line, verb: Verb, place: std::ops::Range<usize>, wrong: &mut Vec<Wrong>) {
     let word = verb.word();
-    let here = match line.section {
-        Section::CanRead => matches!(verb, Verb::Read | Verb::Call),
-        Section::CanWrite => verb != Verb::Read,
-        Section::MustConfirm | Section::CannotTouch => true,
-    };
-    if !here {
-        let message = format!("`{word}` under `## {}`", line.section.title());
-        let help = if verb == Verb::Read {
-            "move the line to `## It can read`"
-        } else {
-            "under `## It can read` only `read`, and `call` for a reading tool; move the line to `## It can write`"
-        };
-        wrong.push(Wrong::new("verb-out-of-place", place.clone(), message, help));
-    }
     if line.verbs.contains(&verb) {
         wrong.push(Wrong::new("repeated-item", place, format!("`{word}` stands twice"), "keep one of them"));
     } else {

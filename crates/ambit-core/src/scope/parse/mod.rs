@@ -10,6 +10,7 @@ pub(in crate::scope) mod cursor;
 mod front;
 pub(in crate::scope) mod inline;
 mod line;
+mod names;
 mod predicate;
 mod report;
 mod rows;
@@ -21,6 +22,7 @@ pub use clause::CLAUSE_WORDS;
 pub use cursor::{MAX_NAME, RESERVED};
 pub use front::{FRONT_KEYS, MAX_FRONT_VALUE};
 pub use line::{MAX_JOINED, MAX_LISTED};
+pub use names::PARSE_FINDINGS;
 pub use predicate::MAX_PATH_STEPS;
 pub use report::MAX_FINDINGS;
 pub use rows::{MAX_LINE_BYTES, MAX_LINES};
@@ -30,7 +32,7 @@ use report::Report;
 use rows::Row;
 
 use super::diagnostics::{Diagnostic, Severity};
-use super::{Document, Line, Scenario, Section};
+use super::{Document, InTask, Line, Scenario, Section};
 
 /// At most this many bytes in a document.
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
@@ -118,6 +120,21 @@ pub fn parse_line(section: Section, text: &str) -> (Option<Line>, Vec<Diagnostic
     (line, report.finish())
 }
 
+/// Reads the cell *in task* of a scenario: `name`, or `name (fact = value, fact = value)`. `parse` has done so already for
+/// every cell of a sound document.
+///
+/// # Errors
+/// Everything that is wrong with the cell, with places within it.
+pub fn parse_in_task(cell: &str) -> Result<InTask, Vec<Diagnostic>> {
+    let mut report = Report::new(cell);
+    let placed: Vec<(usize, char)> = cell.char_indices().collect();
+    let inline = inline::verbatim(&placed, 0..cell.len());
+    match scenario::in_task(&mut report, &inline) {
+        Some(task) if !report.has_error() => Ok(task),
+        _ => Err(report.finish()),
+    }
+}
+
 /// The rows of a document within its bounds.
 fn open(report: &mut Report<'_>) -> Option<Vec<Row>> {
     let size = report.source().len();
@@ -132,7 +149,9 @@ fn open(report: &mut Report<'_>) -> Option<Vec<Row>> {
         return None;
     }
     characters::check(report);
-    let rows = rows::rows(report, 0);
+    // A byte order mark is reported already; the document behind it can still be read.
+    let start = if report.source().starts_with('\u{feff}') { 3 } else { 0 };
+    let rows = rows::rows(report, start);
     if let Some(row) = rows.get(MAX_LINES) {
         let message = format!("a document of {} lines; at most {MAX_LINES} are read", rows.len());
         let help = "divide the work between several agents, each with its scope";

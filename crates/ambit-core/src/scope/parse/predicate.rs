@@ -41,7 +41,7 @@ fn test(cursor: &mut Cursor<'_>) -> Reads<Test> {
         let message = format!("no argument or column before `{word}`");
         let help = "after `where` and after `and` the path stands first, as in `where amount is above 0 and amount is at \
                     most 200`";
-        return Err(Wrong::new("bad-path", cursor.place(), message, help));
+        return Err(Wrong::new("malformed-path", cursor.place(), message, help));
     }
     let path = path(cursor)?;
     let mut any = vec![predicate(cursor)?];
@@ -86,7 +86,7 @@ pub(super) fn path(cursor: &mut Cursor<'_>) -> Reads<Path> {
     let shown = cursor.shown();
     let help = "write the name of an argument or column; `.` reaches inside, `[]` reaches each element: `items[].amount`; \
                 quote a name with odd characters";
-    let wrong = |message: String| Wrong::new("bad-path", at.clone(), message, help);
+    let wrong = |message: String| Wrong::new("malformed-path", at.clone(), message, help);
     let Some(token) = cursor.next() else { return Err(wrong(String::from("the path is missing"))) };
     if token.bare().is_some_and(|word| RESERVED.contains(&word)) {
         return Err(wrong(format!("no path before {shown}")));
@@ -213,7 +213,8 @@ fn after_is(cursor: &mut Cursor<'_>, start: usize) -> Reads<Ask> {
             words(cursor, start, &["in", "the", "request"], "is quoted in the request").map(|()| Ask::QuotedInRequest)
         }
         "the" => {
-            words(cursor, start, &["task's"], "is the task's FACT")?;
+            let meant = if cursor.bare() == Some("request") { "is in the request" } else { "is the task's FACT" };
+            words(cursor, start, &["task's"], meant)?;
             cursor.name("the name of a fact of the task").map(Ask::TaskFact)
         }
         "at" if cursor.takes("least") => ordered(cursor).map(Ask::AtLeast),

@@ -58,6 +58,11 @@ impl<'a> Report<'a> {
         self.found.iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// Whether an error was found so far that touches these bytes.
+    pub(super) fn has_error_in(&self, bytes: &Range<usize>) -> bool {
+        self.found.iter().any(|finding| finding.at.bytes.start < bytes.end && bytes.start < finding.at.bytes.end)
+    }
+
     /// Everything found, in the order of the document.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|finding| (finding.at.bytes.start, finding.at.bytes.end));

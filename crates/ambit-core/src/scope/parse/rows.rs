@@ -7,7 +7,7 @@ use super::report::Report;
 /// At most this many lines in a document.
 pub const MAX_LINES: usize = 8_192;
 /// At most this many bytes in a line.
-pub const MAX_LINE_BYTES: usize = 16_384;
+pub const MAX_LINE_BYTES: usize = 32_768;
 
 /// One line of the document, without its newline and without spaces at its end.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ const TABLE: Fault = Fault {
 };
 const EMPTY: Fault =
     Fault { name: "empty-bullet", message: "a bullet with nothing in it", help: "write `- nothing` or delete it" };
-const HASHES: Fault = Fault {
+pub(super) const HASHES: Fault = Fault {
     name: "unknown-heading",
     message: "hashes that make no heading",
     help: "put a space after the hashes, as in `## It can read`",
@@ -99,6 +99,11 @@ pub(super) fn rows(report: &mut Report<'_>, start: usize) -> Vec<Row> {
         if content.len() > MAX_LINE_BYTES {
             let message = format!("a line of {} bytes; at most {MAX_LINE_BYTES} are read", content.len());
             report.error("line-too-long", bytes.clone(), message, "break the line, or say less in it");
+        }
+        if !trimmed.is_empty() && content.len() >= trimmed.len() + 2 {
+            let bytes = bytes.end..at + content.len();
+            let help = "delete the spaces at the end of the line";
+            report.error("renders-differently", bytes, "two spaces at the end of a line break it", help);
         }
         rows.push(Row { shape: shape(trimmed, at), bytes });
         at += line.len();
@@ -137,7 +142,8 @@ pub(super) fn at_margin(line: &str, start: usize) -> Shape {
         '*' | '+' if line.len() == 1 || line.get(1..2) == Some(" ") => Shape::Fault(MARKER),
         '=' if all("=") => Shape::Fault(SETEXT),
         '-' if all("-") => Shape::Fault(SETEXT),
-        '`' if line.starts_with("```") => Shape::Fault(CODE),
+        // A fence's first line holds no further backtick; else it is a code span with long marks.
+        '`' if line.starts_with("```") && !line.trim_start_matches('`').contains('`') => Shape::Fault(CODE),
         '~' if line.starts_with("~~~") => Shape::Fault(CODE),
         '0'..='9' if is_ordered(line) => Shape::Fault(ORDERED),
         _ if all("-:|= ") => Shape::Fault(TABLE),
@@ -168,7 +174,8 @@ pub(super) fn nested_fault(report: &Report<'_>, part: &Range<usize>) -> Option<F
         return Some(INDENTED);
     }
     match at_margin(text, part.start) {
-        Shape::Prose | Shape::Blank => None,
+        _ if text.is_empty() => None,
+        Shape::Prose => None,
         Shape::Bullet(_) | Shape::Fault(EMPTY | MARKER) => Some(Fault {
             name: "nested-bullet",
             message: "a bullet inside a bullet",

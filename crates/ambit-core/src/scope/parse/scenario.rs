@@ -3,18 +3,22 @@
 use std::ops::Range;
 
 use super::body::{missing_blank, quote_lines, rows_while};
-use super::inline;
+use super::cursor::{Cursor, Reads, Wrong};
+use super::inline::{self, Inline, Placed};
+use super::line::{MAX_JOINED, too_many as too_many_items};
+use super::predicate::value;
 use super::report::{Report, quoted};
 use super::rows::{Row, Shape};
+use super::token::{Kind, tokens};
 use crate::scope::diagnostics::nearest;
-use crate::scope::{Scenario, Then};
+use crate::scope::{InTask, Scenario, Then};
 
 /// At most this many rows of scenarios in a document.
 pub const MAX_SCENARIOS: usize = 4_096;
 /// The columns: the first three must stand, in this order; the others may follow in any order.
 pub const COLUMNS: [&str; 6] = ["when it is told", "and it tries", "then", "in task", "author", "after"];
 
-type Cell = Vec<(usize, char)>;
+type Cell = Vec<Placed>;
 
 /// Reads one table; its rows have nothing between them.
 pub(super) fn table(report: &mut Report<'_>, rows: &[Row]) -> Vec<Scenario> {
@@ -143,7 +147,8 @@ fn scenario(report: &mut Report<'_>, row: &Row, columns: &[Option<&str>]) -> Opt
     for (cell, column) in cells.iter().zip(columns) {
         let Some(column) = column else { continue };
         let bytes = span(cell, row);
-        let text = inline::read_placed(report, cell, bytes.clone()).text.trim_matches(' ').to_owned();
+        let inline = inline::read_placed(report, cell, bytes.clone());
+        let text = inline.text.trim_matches(' ').to_owned();
         let given = (!text.is_empty()).then(|| text.clone());
         if given.is_none() && COLUMNS.iter().take(3).any(|known| known == column) {
             let message = format!("nothing under `{column}`");
@@ -154,12 +159,60 @@ fn scenario(report: &mut Report<'_>, row: &Row, columns: &[Option<&str>]) -> Opt
             "when it is told" => scenario.told = text,
             "and it tries" => scenario.tries = text,
             "then" => scenario.then = then(report, &text, bytes),
-            "in task" => scenario.in_task = given,
+            "in task" => {
+                scenario.in_task = given;
+                if scenario.in_task.is_some() {
+                    in_task(report, &inline);
+                }
+            }
             "author" => scenario.author = given,
             _ => scenario.after = steps(report, &text, bytes),
         }
     }
     Some(scenario)
+}
+
+/// Reads `name`, or `name (fact = value, fact = value)`.
+pub(super) fn in_task(report: &mut Report<'_>, inline: &Inline) -> Option<InTask> {
+    let found = tokens(report, inline);
+    let end = found.because.as_ref().map_or(inline.text.len(), |(word, _)| word.start);
+    let mut cursor = Cursor::new(&found.tokens, &inline.text, end);
+    let read = task(&mut cursor).and_then(|task| match cursor.peek() {
+        None if found.because.is_none() => Ok(task),
+        _ => Err(bad_task(&cursor, "after the task")),
+    });
+    read.map_err(|Wrong { name, at, message, help }| report.error(name, inline.source(at), message, help)).ok()
+}
+
+fn bad_task(cursor: &Cursor<'_>, place: &str) -> Wrong {
+    let help = "write the task's name, and its facts in parentheses: `refund (customer = 8812, currency = \"EUR\")`";
+    Wrong::new("bad-task", cursor.place(), format!("{} {place}", cursor.shown()), help)
+}
+
+fn task(cursor: &mut Cursor<'_>) -> Reads<InTask> {
+    let mut task = InTask { name: cursor.name("the name of a task")?, facts: Vec::new() };
+    if !cursor.takes_kind(&Kind::Open) {
+        return Ok(task);
+    }
+    loop {
+        let at = cursor.place();
+        let fact = cursor.name("the name of a fact")?;
+        if !cursor.takes("=") {
+            return Err(bad_task(cursor, "where `=` should stand"));
+        }
+        if task.facts.iter().any(|(known, _)| *known == fact) {
+            let message = format!("the fact {} stands twice", quoted(&fact));
+            return Err(Wrong::new("repeated-item", at, message, "keep one of them"));
+        }
+        task.facts.push((fact, value(cursor)?));
+        too_many_items("facts", task.facts.len(), MAX_JOINED, at)?;
+        if cursor.takes_kind(&Kind::Close) {
+            return Ok(task);
+        }
+        if !cursor.takes_kind(&Kind::Comma) {
+            return Err(bad_task(cursor, "in the facts of a task"));
+        }
+    }
 }
 
 fn then(report: &mut Report<'_>, text: &str, bytes: Range<usize>) -> Then {
@@ -266,10 +319,10 @@ pub(super) fn document(report: &mut Report<'_>, rows: &[Row]) -> Vec<Scenario> {
             }
         };
     }
-    if tables == 0 {
+    if tables == 0 || (scenarios.is_empty() && !report.has_error()) {
         let help = "write a table with the columns `when it is told`, `and it tries`, `then`";
         let end = report.source().len();
-        report.error("no-scenarios", end..end, "the document holds no table", help);
+        report.error("no-scenarios", end..end, "the document holds no scenario", help);
     }
     if scenarios.len() > MAX_SCENARIOS {
         too_many(report, &scenarios);
