@@ -1,5 +1,11 @@
 //! Core's integration tests, in one binary.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the finding")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the finding"
+)]
 
 mod acme;
 mod findings;
