@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::{check, completions, demo, schema};
+use super::{check, completions, demo, mcp, schema};
 
 /// The permission boundary for AI agents in live systems.
 ///
@@ -36,6 +36,8 @@ pub enum Command {
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output
     #[command(hide = true)]
     DemoServer(demo::ServerArgs),
+    /// Connect an agent's MCP client to Ambit: the one line in the client's configuration
+    Mcp(mcp::McpArgs),
     /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter
     Schema(schema::SchemaArgs),
     /// Print completions for a shell

@@ -7,6 +7,7 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod mcp;
 pub mod options;
 pub mod output;
 pub mod schema;
@@ -17,6 +18,8 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 use options::Options;
+
+use crate::upstream::guard;
 
 pub use output::Trouble;
 
@@ -44,6 +47,11 @@ impl From<Exit> for ExitCode {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == guard::WORD) {
+        return guard::run(words);
+    }
+    guard::arm();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -62,6 +70,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
+        Command::Mcp(args) => mcp::run(&args, options),
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Signal, getpgrp, kill_process_group};
+use rustix::process::{Signal, getpgrp, getpid, kill_process_group};
 
 /// The first argument that makes this program the guard of the command that follows.
 pub const WORD: &str = "__guard";
@@ -45,6 +45,10 @@ pub(super) fn command(program: &str) -> Command {
 /// Must be the leader of its own process group.
 pub fn run(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(program) = words.next() else { return ExitCode::from(2) };
+    if getpgrp() != getpid() {
+        // It would end processes that it did not start.
+        return ExitCode::from(2);
+    }
     let mut child = match Command::new(&program).args(words).spawn() {
         Ok(child) => child,
         Err(error) => {

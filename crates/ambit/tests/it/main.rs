@@ -12,6 +12,9 @@
 mod cli_frame;
 mod demo;
 mod mcp_connection;
+mod mcp_door;
 mod mcp_fixture;
+mod mcp_guard;
+mod mcp_stage;
 mod mcp_upstream;
 mod peers;

@@ -1,87 +1,16 @@
 //! One agent's connection, in front of a real server, with everything allowed that is not named here.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ambit::gate::mcp::names::exposed;
-use ambit::gate::mcp::{Caller, Ended, News, Passage, Tool, serve};
-use ambit::gate::{Answer, Sent, Upstream as _};
-use ambit::upstream::{Listing, McpSystem};
-use ambit::world::Later;
-use ambit_core::action::Action;
-use serde_json::value::RawValue;
+use ambit::gate::mcp::{Ended, Passage, serve};
+use ambit::gate::rpc;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::mcp_fixture::{limits, permit, server};
-
-/// Everything behind the face: two systems, and a rule by the name of the tool.
-struct Stage {
-    caller: Caller,
-    systems: BTreeMap<String, McpSystem>,
-    tools: Mutex<Arc<[Tool]>>,
-    news: watch::Sender<News>,
-    passed: Mutex<Vec<(String, String)>>,
-    finished: watch::Sender<usize>,
-}
-
-impl Passage for Stage {
-    fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    fn pass(&self, action: Action) -> Later<'_, Answer> {
-        Box::pin(async move {
-            self.passed.lock().unwrap().push((action.system.clone(), action.name.clone()));
-            let answer = match action.name.as_str() {
-                "refused" | "hidden" => Answer::Refused(format!("line 7 refuses `{}`", action.name)),
-                "held" => Answer::Pending { id: "h1".into(), text: "a person must confirm".into() },
-                "invalid" => Answer::Invalid("`n` must be a number".into()),
-                "broken" => panic!("a defect"),
-                _ => match self.systems[&action.system].send(permit(action)).await {
-                    Sent::Result(result) => Answer::Result(result),
-                    Sent::Error(error) => Answer::Error(error),
-                    Sent::NotSent(why) => Answer::Fault(why),
-                    Sent::Unknown(why) => Answer::OutcomeUnknown(why),
-                },
-            };
-            self.finished.send_modify(|count| *count += 1);
-            answer
-        })
-    }
-
-    fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer> {
-        Box::pin(async move {
-            match hold {
-                "h1" => Answer::Result(br#"{"content":[],"kept":1.0}"#.to_vec()),
-                _ => Answer::Invalid(format!("there is no hold `{hold}`")),
-            }
-        })
-    }
-
-    fn systems(&self) -> Vec<String> {
-        self.systems.keys().cloned().collect()
-    }
-
-    fn tools(&self) -> Arc<[Tool]> {
-        Arc::clone(&self.tools.lock().unwrap())
-    }
-
-    fn could(&self, system: &str, _: &str, name: &str) -> bool {
-        !(system == "other" && name.ends_with("3.txt"))
-    }
-
-    fn list<'a>(&'a self, system: &'a str, listing: Listing) -> Later<'a, Result<Vec<Box<RawValue>>, String>> {
-        Box::pin(async move { self.systems[system].list(listing).await.map_err(|error| error.to_string()) })
-    }
-
-    fn news(&self) -> watch::Receiver<News> {
-        self.news.subscribe()
-    }
-}
+use crate::mcp_stage::{Stage, tool};
 
 struct Client {
     stage: Arc<Stage>,
@@ -90,36 +19,13 @@ struct Client {
     ended: JoinHandle<Ended>,
 }
 
-fn tool(name: &str, more: &str) -> Tool {
-    let definition = format!(r#"{{"name":"{name}","description":"d","inputSchema":{{"type":"object"}}{more}}}"#);
-    Tool {
-        system: "fixture".into(),
-        name: name.into(),
-        definition: RawValue::from_string(definition).unwrap(),
-        visible: name != "hidden",
-    }
-}
-
 impl Client {
     fn new() -> Client {
-        let system = |name: &str, tools: &str| {
-            let spec = server(&[("TOOLS", tools)]);
-            let compare = Arc::new(|_: &[_]| BTreeMap::new());
-            (name.to_owned(), McpSystem::new(name.into(), spec, limits(), compare, Arc::new(|_| ())))
-        };
-        let plain = ["echo", "slow", "hang", "fail", "refused", "held", "hidden", "invalid", "broken", "dotted.name"];
-        let tools = plain.map(|name| tool(name, "")).into_iter().chain([tool("shaped", r#","outputSchema":{}"#)]);
-        let stage = Arc::new(Stage {
-            caller: Caller { agent: "tester".into(), session: "s1".into(), task: None },
-            systems: BTreeMap::from([system("fixture", ""), system("other", "")]),
-            tools: Mutex::new(tools.collect()),
-            news: watch::Sender::default(),
-            passed: Mutex::default(),
-            finished: watch::Sender::default(),
-        });
+        let stage = Stage::new();
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (from, to) = tokio::io::split(theirs);
-        let ended = tokio::spawn(serve(from, to, Arc::clone(&stage) as Arc<dyn Passage>));
+        let ended =
+            tokio::spawn(serve(rpc::Lines::new(from, rpc::AGENT_LINE), to, Arc::clone(&stage) as Arc<dyn Passage>));
         let (from, to) = tokio::io::split(ours);
         Client { stage, lines: BufReader::new(from).lines(), to: Some(to), ended }
     }
@@ -342,7 +248,7 @@ async fn a_severed_connection_ends_at_once_though_a_call_is_under_way() {
 async fn changes_are_told() {
     let mut client = Client::started().await;
     assert_eq!(client.request("ping", json!({})).await["result"], json!({}));
-    *client.stage.tools.lock().unwrap() = Arc::from([tool("new", "")]);
+    *client.stage.tools.lock().unwrap() = Arc::from([tool("new")]);
     client.stage.news.send_modify(|news| news.tools += 1);
     assert_eq!(client.line().await, r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
     let said = client.request("tools/list", json!({})).await;

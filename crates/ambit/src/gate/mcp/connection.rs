@@ -36,7 +36,7 @@ const MOST_REQUESTS: usize = 256;
 const MOST_BYTES: usize = 64 << 20;
 
 /// Serves one connection until it ends. Dropping the future severs it.
-pub async fn serve<R, W>(from: R, to: W, passage: Arc<dyn Passage>) -> Ended
+pub async fn serve<R, W>(from: Lines<R>, to: W, passage: Arc<dyn Passage>) -> Ended
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -56,7 +56,7 @@ where
     let ended = tokio::select! {
         () = severed => Ended::Severed,
         ended = async {
-            let read = connection.read(Lines::new(from, rpc::AGENT_LINE), &alive, &mut news).await;
+            let read = connection.read(from, &alive, &mut news).await;
             // A client that only stopped asking still gets its answers.
             drop(alive);
             let _ = all_done.recv().await;

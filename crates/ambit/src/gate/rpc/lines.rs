@@ -37,6 +37,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Lines { from, most, buffer: Vec::new(), start: 0, searched: 0, skipping: false }
     }
 
+    /// The same stream, with another longest line from here on.
+    #[must_use]
+    pub fn of_at_most(mut self, most: usize) -> Lines<R> {
+        self.most = most;
+        self
+    }
+
     /// The next line without its newline; `None` at the end of the stream. A last line without a newline is dropped:
     /// nobody can tell whether it is whole.
     ///
