@@ -164,6 +164,19 @@ fn schemas_that_would_take_long_are_refused() {
     assert!(matches!(Validator::of(&deep), Err(SchemaError::TooDeep(_))));
 }
 
+#[test]
+fn the_deepest_that_is_allowed_fits_on_a_small_stack() {
+    let mut node = json!({"properties": {"a": {"$ref": "#/$defs/n"}}});
+    for _ in 0..15 {
+        node = json!({"anyOf": [false, {"allOf": [node, {"minProperties": 0}]}]});
+    }
+    let schema = json!({"$defs": {"n": node}, "properties": {"a": {"$ref": "#/$defs/n"}}});
+    let deep = format!("{}1{}", "{\"a\":".repeat(63), "}".repeat(63));
+    // What a thread of the runtime has.
+    let checked = std::thread::Builder::new().stack_size(2 << 20).spawn(move || misfit(&schema, &deep)).unwrap().join();
+    assert_eq!(checked.unwrap(), "fits");
+}
+
 fn misfit(schema: &Json, arguments: &str) -> String {
     match Validator::of(schema).unwrap().fits(&read(arguments.as_bytes()).unwrap()) {
         Ok(()) => "fits".to_owned(),
