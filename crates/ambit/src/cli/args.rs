@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::{check, completions, demo, mcp, schema};
-
 /// The permission boundary for AI agents in live systems.
 ///
 /// The owner of a workflow writes down what one agent can read, what it can write, what a human must confirm and what
@@ -30,18 +28,20 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say what is wrong with a scope and with `ambit.toml`, and whether it is ready to be released
-    Check(check::CheckArgs),
+    Check(super::check::CheckArgs),
+    /// Look at what systems offer, say what changed, and remember it in `ambit.lock`
+    Inventory(super::inventory::InventoryArgs),
     /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
-    Demo(demo::DemoArgs),
+    Demo(super::demo::DemoArgs),
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output
     #[command(hide = true)]
-    DemoServer(demo::ServerArgs),
+    DemoServer(super::demo::ServerArgs),
     /// Connect an agent's MCP client to Ambit: the one line in the client's configuration
-    Mcp(mcp::McpArgs),
+    Mcp(super::mcp::McpArgs),
     /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter
-    Schema(schema::SchemaArgs),
+    Schema(super::schema::SchemaArgs),
     /// Print completions for a shell
-    Completions(completions::CompletionsArgs),
+    Completions(super::completions::CompletionsArgs),
 }
 
 /// When to colour.

@@ -7,6 +7,7 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod inventory;
 pub mod mcp;
 pub mod options;
 pub mod output;
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
+        Command::Inventory(args) => inventory::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),

@@ -1,7 +1,7 @@
 //! How commands speak: data to standard output, talk to standard error, and what went wrong with the next step.
 
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ambit_core::scope::diagnostics::Severity;
 use clap::builder::styling::{AnsiColor, Style};
@@ -144,7 +144,6 @@ impl Table {
 /// no terminal.
 pub struct Progress {
     bar: ProgressBar,
-    began: Instant,
 }
 
 impl Progress {
@@ -152,19 +151,29 @@ impl Progress {
     #[must_use]
     pub fn new(what: &'static str, steps: u64) -> Progress {
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {bar:30} {pos}/{len} {wide_msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(what);
-        Progress { bar, began: Instant::now() }
+        let later = bar.downgrade();
+        // A step may itself take longer than a second, so somebody else has to look at the clock.
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(1));
+            if let Some(bar) = later.upgrade().filter(|bar| !bar.is_finished()) {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+                bar.enable_steady_tick(Duration::from_millis(200));
+            }
+        });
+        Progress { bar }
     }
 
-    /// One step is done; `now` is what comes next.
-    pub fn step(&self, now: &str) {
-        if self.bar.is_hidden() && self.began.elapsed() > Duration::from_secs(1) {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        self.bar.set_message(escape(now));
+    /// Says what is being done now.
+    pub fn now(&self, what: &str) {
+        self.bar.set_message(escape(what));
+    }
+
+    /// One step is done.
+    pub fn step(&self) {
         self.bar.inc(1);
     }
 }

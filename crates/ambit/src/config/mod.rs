@@ -7,6 +7,7 @@
 mod check;
 pub mod find;
 pub mod front;
+mod launch;
 pub mod program;
 pub mod secret;
 pub mod strict;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Setting;
+use crate::upstream::Secret as Revealed;
 
 /// Where a secret is. Prints as `***`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,10 +23,6 @@ pub enum Secret {
     /// On the standard output of a program; one line break at its end is not part of it.
     Command(Vec<String>),
 }
-
-/// What a secret is. Prints as `***`, and its memory is overwritten when it is dropped.
-#[derive(Clone)]
-pub struct Revealed(Zeroizing<String>);
 
 /// Why a secret could not be looked up. Says where it should be, never anything of what it is.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +76,7 @@ impl Secret {
         if text.is_empty() {
             return Err(SecretError::Empty(self.place()));
         }
-        Ok(Revealed(Zeroizing::new(text.to_owned())))
+        Ok(Revealed::new(text.to_owned()))
     }
 
     /// Where it is, in words.
@@ -116,21 +113,7 @@ fn read_most(from: impl std::io::Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-impl Revealed {
-    /// The secret itself. Hand it to whoever needs it and to nobody else.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Debug for Revealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -143,7 +126,7 @@ impl Setting {
     /// As [`Secret::reveal`].
     pub fn reveal(&self, dir: &Path) -> Result<Revealed, SecretError> {
         match self {
-            Setting::Plain(text) => Ok(Revealed(Zeroizing::new(text.clone()))),
+            Setting::Plain(text) => Ok(Revealed::new(text.clone())),
             Setting::Secret(secret) => secret.reveal(dir),
         }
     }
@@ -170,7 +153,7 @@ mod tests {
         let command = Secret::Command(vec!["cat".into(), "token".into()]);
         for secret in [file, command] {
             let revealed = secret.reveal(dir.path()).unwrap();
-            assert_eq!(revealed.expose(), "hunter2");
+            assert_eq!(revealed.reveal(), "hunter2");
             assert_eq!(format!("{secret} {revealed:?}"), "*** ***");
         }
     }

@@ -5,6 +5,7 @@
 //! relations of a database may be written by hand.
 
 mod pretty;
+mod program;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +17,8 @@ use ambit_effects::definition::{DefinitionError, Digests, PromptDefinition, Tool
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Kind;
 use crate::config::strict::{self, Places};
-use crate::config::{Config, Kind};
 use pretty::plain;
 
 /// The file's name; it stands beside `ambit.toml`.
@@ -178,6 +179,12 @@ impl Definition {
         Ok(Definition { digest: Some(whole.to_string()), definition: json.to_owned() })
     }
 
+    /// Its JSON, laid out for reading; what a reader would not see is spelt out.
+    #[must_use]
+    pub fn pretty(&self) -> String {
+        pretty::pretty(&self.definition)
+    }
+
     /// What it says, as a tool's.
     ///
     /// # Errors
@@ -201,13 +208,7 @@ impl Default for Lock {
     }
 }
 
-/// What stands in the lock that `ambit.toml` does not know: left over, to be dropped.
-#[must_use]
-pub fn left_over<'a>(lock: &'a Lock, config: &Config) -> BTreeSet<&'a str> {
-    lock.systems.keys().filter(|name| !config.systems.contains_key(*name)).map(String::as_str).collect()
-}
-
-const BY_HAND: &str = "look again with `ambit inventory --accept` rather than edit a definition by hand";
+const BY_HAND: &str = "remove its table from `ambit.lock`, and look again with `ambit inventory --accept`";
 
 fn check(lock: &Lock) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -280,16 +281,16 @@ mod tests {
         assert_eq!(said(&with(TOOL, &format!("digest = \"{digest}\""))), "");
         let other = TOOL.replace("object", "array");
         insta::assert_snapshot!(said(&with(&other, &format!("digest = \"{digest}\""))), @"
-        7 bad-definition: the definition of `reply` is not the one that its digest stands for → look again with `ambit inventory --accept` rather than edit a definition by hand
+        7 bad-definition: the definition of `reply` is not the one that its digest stands for → remove its table from `ambit.lock`, and look again with `ambit inventory --accept`
         ");
         insta::assert_snapshot!(said(&with(&TOOL.replace("reply", "send"), "")), @"
-        7 bad-definition: the definition of `reply` is that of `send` → look again with `ambit inventory --accept` rather than edit a definition by hand
+        7 bad-definition: the definition of `reply` is that of `send` → remove its table from `ambit.lock`, and look again with `ambit inventory --accept`
         ");
         insta::assert_snapshot!(said(&with("{\"name\": 1", "")), @"
-        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: expected `,` or `}` at byte 9 → look again with `ambit inventory --accept` rather than edit a definition by hand
+        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: expected `,` or `}` at byte 9 → remove its table from `ambit.lock`, and look again with `ambit inventory --accept`
         ");
         insta::assert_snapshot!(said(&with("{\"name\":\"reply\",\"name\":\"reply\"}", "")), @"
-        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: the key `name` stands twice in one object at byte 16 → look again with `ambit inventory --accept` rather than edit a definition by hand
+        7 bad-definition: the definition of `reply` cannot be used: the definition cannot be read: the key `name` stands twice in one object at byte 16 → remove its table from `ambit.lock`, and look again with `ambit inventory --accept`
         ");
     }
 

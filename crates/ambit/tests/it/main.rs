@@ -10,6 +10,7 @@
 )]
 
 mod cli_frame;
+mod cli_inventory;
 mod demo;
 mod mcp_connection;
 mod mcp_door;

@@ -1,0 +1,112 @@
+//! The identity of an upstream program: its words, and the digests of the files among them that are the program.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::Program;
+use crate::config::System;
+
+/// Programs that only carry another one. What they carry is the program; they change with the machine.
+const CARRIERS: [&str; 20] = [
+    "node", "deno", "bun", "tsx", "npx", "bunx", "npm", "pnpm", "yarn", "uv", "uvx", "pipx", "python", "python3",
+    "ruby", "perl", "java", "docker", "podman", "env",
+];
+
+impl Program {
+    /// The program that a system starts today; `dir` is where its `ambit.toml` stands.
+    ///
+    /// # Errors
+    /// When a file of it cannot be read.
+    pub fn of(system: &System, dir: &Path) -> std::io::Result<Program> {
+        let mut files = BTreeMap::new();
+        if let Some((word, path)) = files_of(&system.command, dir, &system.working_dir(dir)) {
+            files.insert(word.to_owned(), digest(&path)?);
+        }
+        Ok(Program { command: system.command.clone(), files })
+    }
+
+    /// What of it is another one than in `before`, in words; `None` when it is the same.
+    #[must_use]
+    pub fn differs_from(&self, before: &Program) -> Option<String> {
+        if self.command != before.command {
+            return Some(format!("`{}` became `{}`", before.command.join(" "), self.command.join(" ")));
+        }
+        let words = self.files.keys().chain(before.files.keys());
+        let changed = words.into_iter().find(|word| self.files.get(*word) != before.files.get(*word))?;
+        Some(format!("the file `{changed}` is another one"))
+    }
+}
+
+/// The words that are files of the program itself: the first, unless it is a carrier; then the first argument of it
+/// that is a file. What comes after is the program's own business: data it works on changes every day.
+fn files_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option<(&'a str, PathBuf)> {
+    let (program, rest) = command.split_first()?;
+    let name = program.rsplit('/').next().unwrap_or(program);
+    // `python3.12` carries as `python3` does.
+    let carrier = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if CARRIERS.contains(&name) || CARRIERS.contains(&carrier) {
+        let script = rest.iter().find(|word| !word.starts_with('-') && working_dir.join(word).is_file())?;
+        return Some((script, working_dir.join(script)));
+    }
+    let path = if program.contains('/') { Some(dir.join(program)) } else { in_path(program) };
+    path.filter(|path| path.is_file()).map(|path| (program.as_str(), path))
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+fn digest(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = file.read(&mut buffer)?;
+        match buffer.get(..count) {
+            None | Some([]) => break,
+            Some(bytes) => hash.update(bytes),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(dir: &Path, command: &str) -> Program {
+        let words: Vec<String> = command.split(' ').map(|word| format!("\"{word}\"")).collect();
+        let toml = format!("[systems.a]\nkind = \"mcp\"\ncommand = [{}]\n", words.join(", "));
+        Program::of(&crate::config::read(&toml).0.unwrap().systems["a"], dir).unwrap()
+    }
+
+    #[test]
+    fn the_files_of_a_program_are_part_of_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        for name in ["server.py", "server", "data.json"] {
+            write(name, "1");
+        }
+        let files = |command: &str| program(dir.path(), command).files.into_keys().collect::<Vec<_>>();
+        assert_eq!(files("python3.12 -u server.py data.json"), ["server.py"]);
+        assert_eq!(files("/usr/bin/node --enable-x server.py"), ["server.py"]);
+        assert_eq!(files("./server data.json"), ["./server"]);
+        assert_eq!(files("npx -y @acme/server@1.2.3 data"), Vec::<String>::new());
+        assert_eq!(files("sort data.json"), ["sort"]);
+        assert_eq!(files("no-such-program data.json"), Vec::<String>::new());
+
+        let before = program(dir.path(), "python3 server.py data.json");
+        write("data.json", "2");
+        assert_eq!(program(dir.path(), "python3 server.py data.json").differs_from(&before), None);
+        write("server.py", "2");
+        let after = program(dir.path(), "python3 server.py data.json");
+        assert_eq!(after.differs_from(&before).unwrap(), "the file `server.py` is another one");
+        let other = program(dir.path(), "python3 other.py");
+        assert_eq!(other.differs_from(&before).unwrap(), "`python3 server.py data.json` became `python3 other.py`");
+        assert_eq!(before.files["server.py"], "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b");
+    }
+}
