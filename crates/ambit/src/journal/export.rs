@@ -54,8 +54,9 @@ pub fn export(
 ) -> Result<u64, JournalError> {
     let failed = |error: std::io::Error| JournalError::Failed(format!("the export could not be written: {error}"));
     let head = Head { ambit: Format::Journal1, installation: *installation, complete: filter.is_open() };
-    serde_json::to_writer(&mut out, &head).map_err(|error| failed(error.into()))?;
-    out.write_all(b"\n").map_err(failed)?;
+    let mut line = serde_json::to_vec(&head).map_err(|error| failed(error.into()))?;
+    line.push(b'\n');
+    out.write_all(&line).map_err(failed)?;
     let mut count = 0;
     for row in tail::rows(store, 1) {
         let row = row?;

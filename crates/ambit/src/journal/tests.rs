@@ -319,3 +319,56 @@ fn an_erased_payload_is_gone_and_says_so() {
         assert!(matches!(wait(journal.erase(wrong, None, "x")), Err(JournalError::NoPayload(_))), "{wrong}");
     }
 }
+
+/// Writes until it is killed, and says on standard output what it was promised. Run by the test below, in a process of
+/// its own.
+#[test]
+#[ignore = "it is the process that the next test kills"]
+fn writes_until_killed() {
+    use std::io::Write as _;
+    let Some(directory) = std::env::var_os("AMBIT_TEST_STATE") else { return };
+    let journal = threaded(Path::new(&directory)).unwrap();
+    let version = journal.get("count").unwrap().map_or(0, |found| found.version);
+    for n in version.. {
+        let durability = if n % 4 == 3 { Durability::Now } else { Durability::Soon };
+        let entries = vec![asked("a", &"x".repeat(2000)), Entry::new(Kind::Decided)];
+        let recorded = wait(journal.write(entries, vec![put("count", n, "x")], durability)).unwrap();
+        writeln!(std::io::stdout(), "\nwritten {}", recorded[1].sequence).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_wrote() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("state");
+    for round in 1..=4usize {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "journal::tests::writes_until_killed", "--ignored", "--nocapture"])
+            .env("AMBIT_TEST_STATE", &directory)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = 0;
+        let mut lines = 0;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            if let Some(sequence) = line.unwrap().strip_prefix("written ") {
+                told = sequence.parse().unwrap();
+                lines += 1;
+            }
+            // Killed in the midst of writing; what is still in the pipe was promised too.
+            if lines == 37 * round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(lines >= 37 * round);
+        let store = Sqlite::open(&directory).unwrap();
+        let verified = verify::verify_store(&store, &keys().public(), &[], Some(&keys())).unwrap();
+        assert!(verified.records >= told, "{} < {told}", verified.records);
+        let count = store.get("count").unwrap().unwrap().version;
+        let records = tail::records(&store, 1, Filter { kinds: vec![Kind::Decided], ..Filter::default() }).count();
+        assert_eq!(count, records as u64, "records and state go together");
+    }
+}

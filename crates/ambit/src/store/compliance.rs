@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 
@@ -322,6 +323,24 @@ mod sqlite {
         assert_eq!(reader.last_row().unwrap(), Some(row(2, "b")));
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn to_open_it_again_leaves_the_first_ones_locks_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("state");
+        let store = filled(&directory);
+        let inode = format!(":{} ", fs::metadata(directory.join("state.db")).unwrap().ino());
+        let locks = || fs::read_to_string("/proc/locks").unwrap().lines().filter(|line| line.contains(&inode)).count();
+        let before = locks();
+        assert!(before > 0);
+        drop(Sqlite::open_to_read(&directory).unwrap());
+        assert!(Sqlite::open(&directory).is_err());
+        assert_eq!(locks(), before);
+        drop(store);
+        assert_eq!(locks(), 0);
+    }
+
     #[test]
     fn a_newer_store_is_refused() {
         let place = tempfile::tempdir().unwrap();
@@ -417,16 +436,27 @@ mod sqlite {
     }
 
     #[test]
-    fn writers_go_on_while_the_log_is_folded() {
+    fn writers_go_on_while_the_log_is_folded_and_it_does_not_grow_for_ever() {
         let place = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&place.path().join("state")).unwrap());
+        let done = AtomicBool::new(false);
+        let text = "x".repeat(100_000);
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..20).for_each(|_| store.tend().unwrap()));
-            scope.spawn(|| (0..20).for_each(|_| store.sync().unwrap()));
-            for n in 1..=200 {
-                store.commit(&rows(vec![row(n, "x")]), Durability::Soon).unwrap();
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    store.sync().unwrap();
+                    store.tend().unwrap();
+                }
+            });
+            for n in 1..=300 {
+                store.commit(&rows(vec![row(n, &text)]), Durability::Soon).unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(200));
             }
+            done.store(true, Ordering::Release);
         });
-        assert_eq!(store.rows(1, 1000).unwrap().len(), 200);
+        assert_eq!(store.rows(1, 1000).unwrap().len(), 300);
+        // 60 MB went through it.
+        let log = fs::metadata(place.path().join("state/state.db-wal")).unwrap().len();
+        assert!(log < 45 << 20, "{log}");
     }
 }

@@ -129,6 +129,19 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> Result<File, PrivateError
     Ok(file)
 }
 
+/// As [`open`], without opening it: for a file in a private directory that somebody else will open. (Whoever opens and
+/// closes a file of SQLite's drops the locks that SQLite holds on it in the same process.)
+///
+/// # Errors
+/// As [`open`].
+pub fn check(path: &Path) -> Result<(), PrivateError> {
+    let found = fs::symlink_metadata(path).map_err(|error| PrivateError::Io { path: path.into(), error })?;
+    if !found.is_file() {
+        return Err(PrivateError::NotThat { path: path.into(), wanted: "a plain file" });
+    }
+    owned(path, &found, 0o600)
+}
+
 /// Reads a private file whole into memory that is wiped when dropped.
 ///
 /// # Errors

@@ -28,6 +28,12 @@ const APPLICATION: i64 = 0x616d_6274;
 /// Up to this size a store is looked through page by page when it is opened; beyond, that is `ambit journal verify`'s work.
 const LOOKED_THROUGH_BYTES: u64 = 32 << 20;
 
+/// The log is folded into the main file when it has grown by about so much.
+const FOLDED_BYTES: u64 = 4 << 20;
+
+/// What a commit adds to the log beside its own bytes, about: the pages it touches.
+const COMMIT_BYTES: u64 = 4 * 4096;
+
 /// After so many pages the log is folded into the main file by whoever commits, should nobody tend the store.
 const LOG_PAGES: i64 = 8192;
 
@@ -67,6 +73,8 @@ struct Writer {
     /// Commits made, and of those how many are known to be on the disk.
     written: AtomicU64,
     durable: Mutex<u64>,
+    /// What the log has grown by since it was last folded, about.
+    grown: AtomicU64,
     /// A sync failed: the kernel may have dropped what it could not write and report success the next time.
     lost: AtomicBool,
     /// Held as long as the store is open.
@@ -110,6 +118,7 @@ impl Sqlite {
             log,
             written: AtomicU64::new(1),
             durable: Mutex::new(0),
+            grown: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             _lock: lock,
         };
@@ -122,7 +131,6 @@ impl Sqlite {
     /// When there is none, and as [`Sqlite::open`].
     pub fn open_to_read(directory: &Path) -> Result<Sqlite, StoreError> {
         let path = directory.join(FILE);
-        drop(private::open(directory.join("lock").as_path(), OpenOptions::new().read(true))?);
         let reader = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         look_through(&path, &reader)?;
         Ok(Sqlite { path, writer: None, reader: Mutex::new(reader) })
@@ -171,6 +179,7 @@ impl Store for Sqlite {
             transaction.commit().map_err(|error| self.fault(error))?;
             writer.written.fetch_add(1, Ordering::AcqRel);
         }
+        writer.grown.fetch_add(COMMIT_BYTES + weight(batch), Ordering::Relaxed);
         match durability {
             Durability::Soon => Ok(()),
             Durability::Now => self.sync(),
@@ -196,7 +205,12 @@ impl Store for Sqlite {
     }
 
     fn tend(&self) -> Result<(), StoreError> {
-        let tender = lock_of(&self.writer()?.tender);
+        let writer = self.writer()?;
+        if writer.grown.load(Ordering::Relaxed) < FOLDED_BYTES {
+            return Ok(());
+        }
+        writer.grown.store(0, Ordering::Relaxed);
+        let tender = lock_of(&writer.tender);
         tender.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(|error| self.fault(error))
     }
 
@@ -312,6 +326,13 @@ fn append(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The bytes of a batch.
+fn weight(batch: &Batch) -> u64 {
+    let rows = batch.rows.iter().map(|row| row.body.len() + row.sealed.as_ref().map_or(0, Vec::len));
+    let values = batch.puts.iter().map(|put| put.value.as_ref().map_or(0, Vec::len));
+    rows.chain(values).map(|bytes| bytes as u64).sum()
+}
+
 fn found(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
     Ok(Found { key: row.get(0)?, version: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0), value: row.get(2)? })
 }
@@ -346,8 +367,7 @@ fn make(path: &Path) -> Result<(), StoreError> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    // Not through SQLite's own open: it follows links and takes what it finds.
-    drop(private::open(path, OpenOptions::new().read(true))?);
+    private::check(path)?;
     let fault = |error| fault(path, error);
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
