@@ -3,6 +3,7 @@
 pub mod dial;
 pub mod hello;
 pub mod place;
+pub mod releases;
 pub mod socket;
 pub mod start;
 pub mod stop;

@@ -9,6 +9,7 @@
     reason = "this is a test"
 )]
 
+mod approval;
 mod cli_frame;
 mod cli_inventory;
 mod demo;
@@ -19,3 +20,5 @@ mod mcp_guard;
 mod mcp_stage;
 mod mcp_upstream;
 mod peers;
+mod rig;
+mod simulation;
