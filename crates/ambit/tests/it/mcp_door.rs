@@ -208,3 +208,38 @@ async fn a_door_nobody_needs_closes_but_not_on_whoever_stands_in_it() {
     }
     assert!(met > 0);
 }
+
+/// What the way through pipe, door and face adds to a call, against the same server called directly, in turns. Says a
+/// number that stands for itself only in a release build; run it with `--run-ignored only --no-capture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn what_the_way_adds() {
+    let house = house().await;
+    let mut pipe = house.pipe("sesame");
+    let spec = crate::mcp_fixture::server(&[]);
+    let mut direct =
+        Command::new(&spec.command).args(&spec.args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut took = [Vec::new(), Vec::new()];
+    let mut sides = [&mut direct, &mut pipe]
+        .map(|child| (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap())));
+    for (to, from) in &mut sides {
+        to.write_all(INITIALIZE).await.unwrap();
+        line(from).await;
+    }
+    for round in 0..2_000 {
+        for ((to, from), (name, took)) in sides.iter_mut().zip(["echo", "fixture__echo"].into_iter().zip(&mut took)) {
+            let call = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{round},\"method\":\"tools/call\",\"params\":{{\"name\":\"{name}\",\"arguments\":{{}}}}}}\n"
+            );
+            let before = Instant::now();
+            to.write_all(call.as_bytes()).await.unwrap();
+            line(from).await;
+            took.push(before.elapsed());
+        }
+    }
+    let [direct, through] = took.map(|mut took| {
+        took.sort_unstable();
+        (took[took.len() / 2], took[took.len() * 99 / 100])
+    });
+    println!("direct {direct:?}, through {through:?}, added p50 {:?}", through.0.saturating_sub(direct.0));
+}

@@ -35,11 +35,7 @@ pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants) 
             say(out, id, wants, &Words { status: "outcome-unknown", code: code::INTERNAL, text, hold: None });
         }
         Answer::Pending { id: hold, text } => {
-            let text = format!(
-                "{text}\nhelp: nothing has been done yet. Call the tool `{PENDING}` with {{\"id\":\"{hold}\"}} to wait for \
-                 the person and collect the result; asking for the same again does not ask the person again"
-            );
-            say(out, id, wants, &Words { status: "pending", code: code::PENDING, text: &text, hold: Some(hold) });
+            say(out, id, wants, &Words { status: "pending", code: code::PENDING, text, hold: Some(hold) });
         }
     }
 }
@@ -104,13 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_no_error_and_says_what_to_do() {
-        let pending = Answer::Pending { id: "h1".into(), text: "a person must confirm".into() };
+    fn waiting_is_no_error_and_says_whom_to_ask() {
+        let pending = Answer::Pending { id: "h1".into(), text: "pending: a person must confirm".into() };
         let said = written(&pending, Wants::ToolResult { shaped: false });
         assert_eq!(said["result"]["isError"], false);
-        assert_eq!(said["result"]["structuredContent"]["id"], "h1");
-        assert!(
-            said["result"]["content"][0]["text"].as_str().unwrap().contains("`ambit_pending` with {\"id\":\"h1\"}")
+        assert_eq!(said["result"]["content"][0]["text"], "pending: a person must confirm");
+        assert_eq!(
+            said["result"]["structuredContent"],
+            json!({"status": "pending", "id": "h1", "ask": "ambit_pending"})
         );
     }
 
