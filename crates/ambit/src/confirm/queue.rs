@@ -182,8 +182,8 @@ impl Queue {
         due
     }
 
-    /// The hold that an identical asking joins: one that has not ended, or one whose answer was never collected.
-    fn twin(&self, agent: &str, action: Digest) -> Option<String> {
+    /// The holds that an identical asking may join: those that have not ended, or whose answer was never collected.
+    fn twins(&self, agent: &str, action: Digest) -> Vec<String> {
         let index = self.lock();
         let joins = |slot: &Slot| {
             slot.action == action
@@ -193,8 +193,8 @@ impl Queue {
                     Stage::Ended(_) => false,
                 }
         };
-        let ids = index.by_agent.get(agent)?;
-        ids.iter().find(|id| index.slots.get(*id).is_some_and(joins)).cloned()
+        let ids = index.by_agent.get(agent).into_iter().flatten();
+        ids.filter(|id| index.slots.get(*id).is_some_and(joins)).cloned().collect()
     }
 
     /// How many of an agent's wait, and how many were opened within a day.
@@ -218,7 +218,7 @@ const DAY: i64 = 24 * 3600 * 1000;
 /// or have enough before them. Called under the agent's turn.
 pub(crate) fn rule(case: &Case<'_>, decision: Decision) -> Result<Draft, Fault> {
     let (means, action, now) = (case.means, case.ask.action, case.means.now());
-    let digest = action.digest();
+    let digest = case.ask.digest;
     if let Some(said) = answer::refused_before(means, &action.agent, digest, now)? {
         let text = format!(
             "refused: a person refused exactly this ({})\nhelp: do not ask for it again; ask the person you work for, or do something else",
@@ -227,11 +227,10 @@ pub(crate) fn rule(case: &Case<'_>, decision: Decision) -> Result<Draft, Fault> 
         return Ok(entries::refused(case, &decision, Refusal { cause: Cause::RefusedBefore, text }));
     }
     let outside = decision.confirmers.iter().any(|confirmer| confirmer.line.is_none());
-    if let Some(id) = means.queue.twin(&action.agent, digest)
-        && let Some(kept) = change::kept(means, &id)?
-        && is_current(case, &kept)
-    {
-        return join(case, &decision, kept, outside);
+    for id in means.queue.twins(&action.agent, digest) {
+        if let Some(kept) = change::kept(means, &id)?.filter(|kept| is_current(case, kept)) {
+            return join(case, &decision, kept, outside);
+        }
     }
     let (waiting, today) = means.queue.counts(&action.agent, now);
     if waiting >= means.settings.waiting_most || today >= means.settings.daily_most {
@@ -283,7 +282,7 @@ fn begin(case: &Case<'_>, decision: Decision, outside: bool) -> Result<Draft, Fa
         id: id(means.chance()?),
         binding: Binding {
             agent: action.agent.clone(),
-            action: action.digest(),
+            action: case.ask.digest,
             effects: shown::effects_digest(case.judge, case.reading),
             release: case.judge.release_digest(),
             definition: case.judge.definition(action),

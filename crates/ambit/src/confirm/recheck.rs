@@ -24,19 +24,33 @@ pub struct Checked {
     pub charges: Vec<Put>,
 }
 
-/// Checks a hold. The inner error says why it may no longer run.
+/// A hold that is still what it was.
+pub struct Bound {
+    action: Action,
+    task: Option<OpenTask>,
+}
+
+/// Checks all of a hold. The inner error says why it may no longer run.
 ///
 /// # Errors
 /// When Ambit could not do its work.
 pub async fn now(means: &Means, kept: &Kept) -> Result<Result<Checked, String>, Fault> {
-    let binding = &kept.hold.binding;
-    let judge = match means.judges.in_force(kept.agent(), means.now()) {
-        InForce::Judge(judge) => judge,
-        InForce::Nothing(why) => return Ok(Err(format!("no scope is in force: {why}"))),
-    };
-    if judge.release_digest() != binding.release {
-        return Ok(Err(format!("another release of the scope is in force now (release {})", judge.release().number)));
+    match bound(means, kept).await? {
+        Ok(bound) => decide(means, kept, bound),
+        Err(why) => Ok(Err(why)),
     }
+}
+
+/// Whether everything that a hold is bound to is still so. The inner error says what is not.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub async fn bound(means: &Means, kept: &Kept) -> Result<Result<Bound, String>, Fault> {
+    let binding = &kept.hold.binding;
+    let judge = match in_force(means, kept) {
+        Ok(judge) => judge,
+        Err(why) => return Ok(Err(why)),
+    };
     let Some(bytes) = means.payload(kept.asked)? else {
         return Ok(Err("its bytes were erased".to_owned()));
     };
@@ -62,17 +76,19 @@ pub async fn now(means: &Means, kept: &Kept) -> Result<Result<Checked, String>, 
             _ => return Ok(Err("its task is over".to_owned())),
         },
     };
-    decide(means, kept, judge, action, task.as_ref())
+    Ok(Ok(Bound { action, task }))
 }
 
-/// Decides again, with what is used up by now.
-fn decide(
-    means: &Means,
-    kept: &Kept,
-    judge: Arc<Judge>,
-    action: Action,
-    task: Option<&OpenTask>,
-) -> Result<Result<Checked, String>, Fault> {
+/// Decides again, with what is in force and what is used up by now. The inner error says why it may no longer run.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub fn decide(means: &Means, kept: &Kept, bound: Bound) -> Result<Result<Checked, String>, Fault> {
+    let Bound { action, task } = bound;
+    let judge = match in_force(means, kept) {
+        Ok(judge) => judge,
+        Err(why) => return Ok(Err(why)),
+    };
     let reading = match judge.read(&action) {
         Ok(reading) => reading,
         Err(why) => return Ok(Err(format!("it can no longer be read: {why}"))),
@@ -81,13 +97,11 @@ fn decide(
         return Ok(Err("its effects are read differently now".to_owned()));
     }
     let used = Used::at(means.store.as_ref(), &judge, &action.agent, action.task.as_deref(), means.now());
-    let decision = judge.decide(&reading, means.now(), task, &used);
+    let decision = judge.decide(&reading, means.now(), task.as_ref(), &used);
     let charges = match decision.verdict {
         Verdict::Refuse => {
-            return Ok(Err(format!(
-                "the scope refuses it now: {}",
-                explain::for_agent(judge.policy(), &reading, &decision)
-            )));
+            let why = explain::for_agent(judge.policy(), &reading, &decision);
+            return Ok(Err(format!("the scope refuses it now: {why}")));
         }
         Verdict::Hold if judge.people(&decision) != kept.hold.asks => {
             return Ok(Err("other people are to be asked now".to_owned()));
@@ -100,6 +114,17 @@ fn decide(
     match charges {
         Some(charges) => Ok(Ok(Checked { judge, action, charges })),
         None => Ok(Err("what it uses up cannot be counted".to_owned())),
+    }
+}
+
+/// The judge that the hold was bound to, if its release is still in force.
+fn in_force(means: &Means, kept: &Kept) -> Result<Arc<Judge>, String> {
+    match means.judges.in_force(kept.agent(), means.now()) {
+        InForce::Judge(judge) if judge.release_digest() == kept.hold.binding.release => Ok(judge),
+        InForce::Judge(judge) => {
+            Err(format!("another release of the scope is in force now (release {})", judge.release().number))
+        }
+        InForce::Nothing(why) => Err(format!("no scope is in force: {why}")),
     }
 }
 

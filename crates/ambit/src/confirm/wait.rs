@@ -112,8 +112,8 @@ pub(crate) fn clock(at: ambit_core::time::Timestamp) -> String {
 }
 
 fn unknown(id: &str) -> Answer {
-    Answer::Refused(format!(
-        "refused: you have no pending action `{}`\nhelp: take the id from the answer that said *pending*",
+    Answer::Invalid(format!(
+        "you have no pending action `{}`\nhelp: take the id from the answer that said *pending*",
         escape(id)
     ))
 }

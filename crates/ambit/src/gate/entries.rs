@@ -44,7 +44,7 @@ fn about(kind: Kind, ask: &Ask<'_>) -> Entry {
     Entry {
         agent: Some(ask.action.agent.clone()),
         session: Some(ask.session.id.clone()),
-        action: Some(ask.action.digest()),
+        action: Some(ask.digest),
         ..Entry::new(kind)
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn allowed(case: &Case<'_>, decision: Decision, charges: Vec<Put>) ->
     let mut puts = charges;
     if changes {
         let value = json!({
-            "agent": action.agent, "session": case.ask.session.id, "ask": case.ask.id, "action": action.digest(),
+            "agent": action.agent, "session": case.ask.session.id, "ask": case.ask.id, "action": case.ask.digest,
             "system": action.system, "name": action.name, "at": case.means.now(),
         });
         let value = Some(value.to_string().into_bytes());

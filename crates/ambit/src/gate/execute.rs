@@ -11,28 +11,42 @@ use super::refuse::Refusal;
 use super::session::Session;
 use super::{Answer, Sent};
 use crate::confirm::change::{self, ChangeError, Changed, Step};
-use crate::confirm::{Kept, recheck};
+use crate::confirm::{Kept, notice, recheck};
+use crate::escape::escape;
 use crate::journal::{Entry, Kind};
 use crate::store::{Durability, Put};
 
-/// Sends an allowed action. `ask` ties its records together; `changes`: its record waits for the disk.
+/// What is known of an allowed action while it is sent.
+pub(crate) struct Sending {
+    /// Ties its records together.
+    pub id: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it may change something.
+    pub changes: bool,
+}
+
+/// Sends an allowed action.
 pub(crate) async fn allowed(
     means: &Means,
     session: &Session,
     permit: Permit,
-    ask: &str,
-    changes: bool,
+    sending: &Sending,
 ) -> Result<Answer, Fault> {
-    let (agent, digest) = (permit.action().agent.clone(), permit.action().digest());
-    let Some(_aloft) = means.flights.begin(&agent, &means.stops) else {
+    let Some(_aloft) = means.flights.begin(&session.agent, &means.stops) else {
         // Stopped between the decision and the sending.
-        let refusal = Refusal::of_stop(means, &agent);
-        let sent = Sent::NotSent("the agent was stopped".into());
-        record(means, session, &agent, digest, ask, changes, &sent).await?;
+        let refusal = Refusal::of_stop(means, &session.agent);
+        record(means, session, sending, &Sent::NotSent("the agent was stopped".into())).await?;
         return Ok(refusal.map_or_else(|| Answer::Fault("not sent".into()), Refusal::into_answer));
     };
+    let called = format!("{}.{}", escape(&permit.action().system), escape(&permit.action().name));
     let sent = means.systems.send(permit).await;
-    match record(means, session, &agent, digest, ask, changes, &sent).await {
+    if let (Sent::Unknown(why), true) = (&sent, sending.changes) {
+        let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));
+        let notice = notice::put(means.now(), means.chance()?, &session.agent, text);
+        means.record(Vec::new(), move |_| vec![notice], Durability::Soon).await?;
+    }
+    match record(means, session, sending, &sent).await {
         Ok(()) => Ok(answer(sent)),
         // It moved, and nothing says what came of it: that is told, and told again at the next start.
         Err(fault) if !matches!(sent, Sent::NotSent(_)) => {
@@ -42,32 +56,23 @@ pub(crate) async fn allowed(
     }
 }
 
-async fn record(
-    means: &Means,
-    session: &Session,
-    agent: &str,
-    action: Digest,
-    ask: &str,
-    changes: bool,
-    sent: &Sent,
-) -> Result<(), Fault> {
-    let mut entry = outcome(sent, agent, action);
+/// Records what came of an allowed action, before its agent hears of it. Should the power go before the record is on the
+/// disk, the action is told as unknown at the next start, which is true of everything but the agent.
+async fn record(means: &Means, session: &Session, sending: &Sending, sent: &Sent) -> Result<(), Fault> {
+    let mut entry = outcome(sent, &session.agent, sending.digest);
     entry.session = Some(session.id.clone());
     if let Some(details) = entry.details.as_object_mut() {
-        details.insert("ask".into(), ask.into());
+        details.insert("ask".into(), sending.id.as_str().into());
     }
-    if !changes {
+    let mut puts = Vec::new();
+    if sending.changes {
+        // Made once, with the decision, under an id of its own: its version is the first.
+        puts.push(Put { key: flight_key(&session.agent, &sending.id), expect: 1, value: None });
+    } else {
         // What was only read is not kept a second time; its digest is.
         entry.payload = None;
     }
-    let puts = if changes {
-        let key = flight_key(agent, ask);
-        means.store.get(&key)?.map(|found| Put { key, expect: found.version, value: None }).into_iter().collect()
-    } else {
-        Vec::new()
-    };
-    let durability = if changes { Durability::Now } else { Durability::Soon };
-    means.record(vec![entry], move |_| puts, durability).await?;
+    means.record(vec![entry], move |_| puts, Durability::Soon).await?;
     Ok(())
 }
 
@@ -81,12 +86,18 @@ pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> 
     let Some(_aloft) = means.flights.begin(&agent, &means.stops) else {
         return change::withdraw(means, id, "the agent was stopped").await;
     };
-    // Checked and charged as one step, against whatever else the agent does meanwhile.
+    let is_confirmed = |kept: &Kept| matches!(kept.hold.state, State::Confirmed { .. });
+    let Some(kept) = change::kept(means, id)?.filter(is_confirmed) else { return Ok(None) };
+    let bound = match recheck::bound(means, &kept).await? {
+        Ok(bound) => bound,
+        Err(because) => return change::withdraw(means, id, &because).await,
+    };
+    // Decided and charged as one step, against whatever else the agent does meanwhile; and once more only if it is
+    // still there to be executed.
     let turn = means.turn(&agent);
     let locked = turn.lock().await;
-    let confirmed = |kept: &Kept| matches!(kept.hold.state, State::Confirmed { .. });
-    let Some(kept) = change::kept(means, id)?.filter(confirmed) else { return Ok(None) };
-    let checked = match recheck::now(means, &kept).await? {
+    let Some(kept) = change::kept(means, id)?.filter(is_confirmed) else { return Ok(None) };
+    let checked = match recheck::decide(means, &kept, bound)? {
         Ok(checked) => checked,
         Err(because) => return change::withdraw(means, id, &because).await,
     };

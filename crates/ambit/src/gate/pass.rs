@@ -1,7 +1,7 @@
 //! The journey of one action, for every gate. Everything that decides over it stands in [`pass`]; what it calls does
 //! one step and decides nothing.
 
-use ambit_core::action::Action;
+use ambit_core::action::{Action, Digest};
 use ambit_core::decision::{Decision, Verdict};
 use ambit_core::permit::{Permit, Recorded};
 use ambit_core::reading::Reading;
@@ -25,7 +25,8 @@ pub async fn pass(means: &Means, session: &Session, action: Action) -> Answer {
 }
 
 async fn journey(means: &Means, session: &Session, action: Action) -> Result<Answer, Fault> {
-    let ask = Ask { id: means.chance()?.to_string().split_off(48), session, action: &action };
+    let id = means.chance()?.to_string().split_off(48);
+    let ask = Ask { id, session, action: &action, digest: action.digest() };
     if let Some(refusal) = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent)) {
         return refuse(means, &ask, refusal).await;
     }
@@ -47,9 +48,13 @@ async fn journey(means: &Means, session: &Session, action: Action) -> Result<Ans
         Ruling::Refuse(refusal) => Ok(refusal.into_answer()),
         Ruling::Hold { id, .. } => wait::wait(means, session, &id).await,
         Ruling::Allow(decision) => {
-            let (id, changes) = (ask.id.clone(), entries::changes(&judge, &reading));
+            let sending = execute::Sending {
+                id: ask.id.clone(),
+                digest: ask.digest,
+                changes: entries::changes(&judge, &reading),
+            };
             match Permit::allowed(action, &decision, recorded) {
-                Some(permit) => execute::allowed(means, session, permit, &id, changes).await,
+                Some(permit) => execute::allowed(means, session, permit, &sending).await,
                 None => Err(Fault::Busy),
             }
         }
@@ -64,6 +69,8 @@ pub(crate) struct Ask<'a> {
     pub session: &'a Session,
     /// For what.
     pub action: &'a Action,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// An asking that was read.
@@ -106,19 +113,29 @@ const ATTEMPTS: usize = 16;
 
 /// Decides and records as one step: what the decision counted on is what the record changes, or it is decided again.
 async fn settle(case: &Case<'_>) -> Result<(Ruling, Recorded), Fault> {
-    let (means, action) = (case.means, case.ask.action);
     let drift = drift(case).await;
-    let turn = means.turn(&action.agent);
+    let (ruling, recorded, durability) = take_turn(case, drift.as_deref()).await?;
+    if durability == Durability::Now {
+        // Outside the turn, so that actions that come at once wait for the disk once.
+        case.means.journal.synced().await?;
+    }
+    Ok((ruling, recorded))
+}
+
+/// The part of it that must not be mixed with another of the same agent.
+async fn take_turn(case: &Case<'_>, drift: Option<&str>) -> Result<(Ruling, Recorded, Durability), Fault> {
+    let means = case.means;
+    let turn = means.turn(&case.ask.action.agent);
     let _turn = turn.lock().await;
     for _ in 0..ATTEMPTS {
-        let draft = rule(case, drift.as_deref())?;
-        match means.record(draft.entries, draft.puts, draft.durability).await {
+        let Draft { ruling, entries, puts, durability, noted } = rule(case, drift)?;
+        match means.record(entries, puts, Durability::Soon).await {
             Ok(recorded) => {
-                if let Some(noted) = draft.noted {
+                if let Some(noted) = noted {
                     means.queue.note(&noted);
                 }
                 let last = recorded.last().copied().ok_or(Fault::Busy)?;
-                return Ok((draft.ruling, last));
+                return Ok((ruling, last, durability));
             }
             Err(JournalError::Store(StoreError::Conflict { .. })) => {}
             Err(error) => return Err(error.into()),

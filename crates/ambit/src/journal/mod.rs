@@ -290,6 +290,17 @@ impl Journal {
         Ok(recorded)
     }
 
+    /// Returns when everything written before the call is on the disk. Callers that wait at the same time share the waiting.
+    ///
+    /// # Errors
+    /// When the disk fails: nothing may move on account of what was written then.
+    pub async fn synced(&self) -> Result<(), JournalError> {
+        match &self.flusher {
+            Some(flusher) => flusher.synced().await,
+            None => Ok(self.writer.store.sync()?),
+        }
+    }
+
     /// Signs how far the chain has come, as a record and as a line in the file of checkpoints. Happens by itself every
     /// [`CHECKPOINT_EVERY`] records and when the journal is dropped.
     ///
