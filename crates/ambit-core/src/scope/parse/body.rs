@@ -84,7 +84,7 @@ pub(super) fn read(report: &mut Report<'_>, rows: &[Row], document: Document) ->
         has_title: false,
     };
     let mut at = 0;
-    while at < rows.len() {
+    while at < rows.len() && !body.report.is_full() {
         at += body.block(at).max(1);
     }
     body.finish()
@@ -243,8 +243,9 @@ impl Body<'_, '_> {
     }
 
     fn line(&mut self, section: Section, inline: &Inline) {
-        if self.document.lines.len() >= MAX_BULLETS {
-            if self.document.lines.len() == MAX_BULLETS {
+        let bullets: usize = self.bullets.iter().sum();
+        if bullets > MAX_BULLETS {
+            if bullets == MAX_BULLETS + 1 {
                 let message = format!("more than {MAX_BULLETS} lines in the four sections");
                 let help = "keep long lists in `ambit.toml`, or tag what belongs together";
                 self.report.error("list-too-long", inline.bytes.clone(), message, help);

@@ -84,8 +84,20 @@ pub(in crate::scope) fn shows_as_written(text: &str) -> bool {
 
 /// Reads characters that stand in one block.
 pub(super) fn read_placed(report: &mut Report<'_>, placed: &[Placed], bytes: Range<usize>) -> Inline {
-    let mut reader =
-        Reader { placed, at: 0, out: Inline { bytes, ..Inline::default() }, runs: Vec::new(), space: true };
+    let last_of = |mark: char| placed.iter().rposition(|(_, c)| *c == mark);
+    let mut dollars = placed.iter().zip(placed.iter().skip(1));
+    let mut reader = Reader {
+        placed,
+        at: 0,
+        out: Inline { bytes, ..Inline::default() },
+        runs: Vec::new(),
+        space: true,
+        last_angle: last_of('>'),
+        last_bracket: last_of(']'),
+        last_dollar: dollars
+            .rposition(|((_, before), (_, c))| *c == '$' && !matches!(before, ' ' | '\n'))
+            .map(|before| before + 1),
+    };
     while let Some(c) = reader.ahead(0) {
         reader.step(report, c);
     }
@@ -103,6 +115,11 @@ struct Reader<'p> {
     runs: Vec<Run>,
     /// The last thing read was white space outside a code span, or nothing was read yet.
     space: bool,
+    // Found once, so that no text makes the reader look for the same thing again and again.
+    last_angle: Option<usize>,
+    last_bracket: Option<usize>,
+    /// The last `$` that may close a formula.
+    last_dollar: Option<usize>,
 }
 
 /// A run of `*`, `_` or `~` outside code spans.
@@ -147,7 +164,7 @@ impl Reader<'_> {
                 self.take(1);
             }
             '<' if self.ahead(1).is_some_and(|c| c.is_ascii_alphabetic() || "/!?".contains(c)) => {
-                let end = self.find('>').unwrap_or(self.offset(0)) + 1;
+                let end = self.end(report, '>', self.last_angle);
                 let help = "write plain text; to keep the characters, put them in a code span";
                 report.error("html", self.offset(0)..end, "HTML, a comment or an autolink", help);
                 self.take(1);
@@ -155,7 +172,7 @@ impl Reader<'_> {
             '&' => self.entity(report),
             '[' if self.ahead(1) == Some(']') && !self.ahead(2).is_some_and(|c| "([:".contains(c)) => self.take(2),
             '[' => {
-                let end = self.find(']').unwrap_or(self.offset(0)) + 1;
+                let end = self.end(report, ']', self.last_bracket);
                 let help = "write plain text; to keep the brackets, put the text in a code span; in a path only `[]` stands, \
                             for each element";
                 let message = "square brackets make a link, an image, a footnote or a check box";
@@ -169,9 +186,11 @@ impl Reader<'_> {
         }
     }
 
-    /// The offset of the next `wanted`.
-    fn find(&self, wanted: char) -> Option<usize> {
-        self.placed.iter().skip(self.at).find(|(_, c)| *c == wanted).map(|(offset, _)| *offset)
+    /// Where a span that starts here ends: behind the next `close`, if there is one and somebody will read of it.
+    fn end(&self, report: &Report<'_>, close: char, last: Option<usize>) -> usize {
+        let closed = !report.is_full() && last.is_some_and(|last| last >= self.at);
+        let rest = if closed { self.placed.get(self.at..).unwrap_or(&[]) } else { &[] };
+        rest.iter().find(|(_, c)| *c == close).map_or(self.offset(0), |(offset, _)| *offset) + 1
     }
 
     fn count(&self, mark: char) -> usize {
@@ -275,9 +294,7 @@ impl Reader<'_> {
     /// `$…$` is a formula to some renderers.
     fn math(&mut self, report: &mut Report<'_>) {
         let opens = self.ahead(1).is_some_and(|c| !matches!(c, ' ' | '\n'));
-        let rest = self.placed.get(self.at + 1..).unwrap_or(&[]);
-        let mut pairs = rest.iter().zip(rest.iter().skip(1));
-        let closes = pairs.any(|((_, before), (_, c))| *c == '$' && !matches!(before, ' ' | '\n'));
+        let closes = self.last_dollar.is_some_and(|last| last > self.at);
         if opens && closes {
             let help = "put the text in a code span";
             let message = "text between two `$` is shown as a formula";

@@ -161,12 +161,21 @@ fn open(report: &mut Report<'_>) -> Option<Vec<Row>> {
     Some(rows)
 }
 
-/// The canonical text of what is accepted must be accepted too, so a document whose canonical text passes the bounds
-/// is itself too large.
+/// The canonical text of what is accepted must be accepted too, so what is too long in its canonical form is too long.
+/// The form has at most 4 times the bytes of a bullet, 32 times those of a table, and twice the lines of a document.
 fn canonical_fits(report: &mut Report<'_>, document: &Document) {
     let source = report.source();
-    let near = source.len() > MAX_DOCUMENT_BYTES / 8 || source.lines().count() > MAX_LINES / 8;
-    if report.has_error() || !near {
+    if report.has_error() {
+        return;
+    }
+    for line in document.lines.iter().filter(|line| line.text.len() > MAX_BULLET_BYTES / 4) {
+        if super::print::print_line(line).len() > MAX_BULLET_BYTES {
+            let message = format!("a bullet of more than {MAX_BULLET_BYTES} bytes in its canonical form");
+            let help = "write several lines, or keep the values in a list of `ambit.toml`";
+            report.error("line-too-long", line.at.bytes.clone(), message, help);
+        }
+    }
+    if source.len() < MAX_DOCUMENT_BYTES / 32 && source.lines().count() < MAX_LINES / 2 {
         return;
     }
     let canonical = super::print::print(document);

@@ -53,6 +53,11 @@ impl<'a> Report<'a> {
         self.found.push(Diagnostic::error(name, at, message, help));
     }
 
+    /// Whether further findings are dropped: there is nothing left to gain from reading on.
+    pub(super) fn is_full(&self) -> bool {
+        self.dropped
+    }
+
     /// Whether an error was found so far.
     pub(super) fn has_error(&self) -> bool {
         self.found.iter().any(|finding| finding.severity == Severity::Error)

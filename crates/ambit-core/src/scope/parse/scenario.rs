@@ -273,7 +273,7 @@ pub(super) fn document(report: &mut Report<'_>, rows: &[Row]) -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     let mut tables = 0;
     let mut at = 0;
-    while let Some(row) = rows.get(at) {
+    while let Some(row) = rows.get(at).filter(|_| !report.is_full()) {
         let before = at.checked_sub(1).and_then(|at| rows.get(at)).map(|row| &row.shape);
         let apart = matches!(before, None | Some(Shape::Blank | Shape::Heading(..)));
         let bytes = row.bytes.clone();

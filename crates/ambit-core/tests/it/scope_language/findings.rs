@@ -1,0 +1,101 @@
+//! One test for each finding of reading, under its own name: the case of that name in `cases/scope/`.
+
+use ambit_core::scope::parse::PARSE_FINDINGS;
+
+use super::cases::holds;
+
+macro_rules! findings {
+    ($($test:ident: $name:literal,)+) => {
+        $(#[test] fn $test() { holds($name); })+
+
+        #[test]
+        fn every_finding_has_its_test() {
+            assert_eq!([$($name),+].as_slice(), PARSE_FINDINGS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        }
+    };
+}
+
+findings! {
+    backslash: "backslash",
+    bad_date: "bad-date",
+    bad_duration: "bad-duration",
+    bad_escape: "bad-escape",
+    bad_fields: "bad-fields",
+    bad_front_matter: "bad-front-matter",
+    bad_limit: "bad-limit",
+    bad_name: "bad-name",
+    bad_number: "bad-number",
+    bad_table: "bad-table",
+    bad_target: "bad-target",
+    bad_task: "bad-task",
+    bad_value: "bad-value",
+    bullet_marker: "bullet-marker",
+    byte_order_mark: "byte-order-mark",
+    cell_count: "cell-count",
+    clause_after_because: "clause-after-because",
+    code_block: "code-block",
+    curly_quote: "curly-quote",
+    document_too_large: "document-too-large",
+    emphasis: "emphasis",
+    empty_bullet: "empty-bullet",
+    empty_cell: "empty-cell",
+    empty_reason: "empty-reason",
+    empty_section: "empty-section",
+    empty_text: "empty-text",
+    entity: "entity",
+    heading_level: "heading-level",
+    heading_out_of_order: "heading-out-of-order",
+    html: "html",
+    indented_text: "indented-text",
+    invisible_character: "invisible-character",
+    line_too_long: "line-too-long",
+    link: "link",
+    list_too_long: "list-too-long",
+    malformed_path: "malformed-path",
+    missing_blank_line: "missing-blank-line",
+    missing_column: "missing-column",
+    missing_comma: "missing-comma",
+    missing_front_matter: "missing-front-matter",
+    missing_key: "missing-key",
+    missing_purpose: "missing-purpose",
+    missing_section: "missing-section",
+    missing_title: "missing-title",
+    mixed_script: "mixed-script",
+    nested_block: "nested-block",
+    nested_bullet: "nested-bullet",
+    no_scenarios: "no-scenarios",
+    not_normalised: "not-normalised",
+    not_utf8: "not-utf8",
+    nothing_and_something: "nothing-and-something",
+    or_between_paths: "or-between-paths",
+    ordered_list: "ordered-list",
+    path_too_deep: "path-too-deep",
+    renders_differently: "renders-differently",
+    repeated_clause: "repeated-clause",
+    repeated_column: "repeated-column",
+    repeated_heading: "repeated-heading",
+    repeated_item: "repeated-item",
+    repeated_key: "repeated-key",
+    repeated_title: "repeated-title",
+    setext_heading: "setext-heading",
+    stray_bullet: "stray-bullet",
+    stray_table: "stray-table",
+    stray_text: "stray-text",
+    strikethrough: "strikethrough",
+    thematic_break: "thematic-break",
+    too_many_findings: "too-many-findings",
+    trailing_text: "trailing-text",
+    unbalanced_parenthesis: "unbalanced-parenthesis",
+    unclosed_code_span: "unclosed-code-span",
+    unclosed_front_matter: "unclosed-front-matter",
+    unclosed_quote: "unclosed-quote",
+    unknown_clause: "unknown-clause",
+    unknown_column: "unknown-column",
+    unknown_heading: "unknown-heading",
+    unknown_key: "unknown-key",
+    unknown_outcome: "unknown-outcome",
+    unknown_predicate: "unknown-predicate",
+    unknown_verb: "unknown-verb",
+    unquoted_value: "unquoted-value",
+    wrong_kind_of_value: "wrong-kind-of-value",
+}
