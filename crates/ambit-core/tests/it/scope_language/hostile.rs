@@ -59,7 +59,7 @@ fn no_document_within_the_bounds_takes_long() {
         assert!(document.len() <= MAX_DOCUMENT_BYTES);
         let start = now();
         let parsed = parse(&document);
-        let (taken, text) = (start.elapsed(), &document[55..95]);
+        let (taken, text) = (start.elapsed(), document.chars().skip(30).take(60).collect::<String>());
         assert!(
             taken < Duration::from_secs(10),
             "{taken:?} for {text:?}: a tenth of a second is usual, quadratic is minutes"
