@@ -52,7 +52,14 @@ fn files_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option
         return Some((script, working_dir.join(script)));
     }
     let path = if program.contains('/') { Some(dir.join(program)) } else { in_path(program) };
-    path.filter(|path| path.is_file()).map(|path| (program.as_str(), path))
+    path.filter(|path| path.is_file() && !is_ambit(path)).map(|path| (program.as_str(), path))
+}
+
+/// Ambit's own sample servers are this program. It would be another one with every build, and whoever can put another in
+/// its place has put another in the gate's place already.
+fn is_ambit(path: &Path) -> bool {
+    let this = std::env::current_exe().and_then(|this| this.canonicalize());
+    this.is_ok_and(|this| path.canonicalize().is_ok_and(|path| path == this))
 }
 
 fn in_path(program: &str) -> Option<PathBuf> {
@@ -98,6 +105,8 @@ mod tests {
         assert_eq!(files("npx -y @acme/server@1.2.3 data"), Vec::<String>::new());
         assert_eq!(files("sort data.json"), ["sort"]);
         assert_eq!(files("no-such-program data.json"), Vec::<String>::new());
+        let this = std::env::current_exe().unwrap();
+        assert_eq!(files(this.to_str().unwrap()), Vec::<String>::new());
 
         let before = program(dir.path(), "python3 server.py data.json");
         write("data.json", "2");

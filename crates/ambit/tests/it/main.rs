@@ -13,6 +13,7 @@ mod approval;
 mod cli_frame;
 mod cli_inventory;
 mod demo;
+mod examples;
 mod mcp_connection;
 mod mcp_door;
 mod mcp_fixture;
