@@ -22,11 +22,11 @@ impl Digest {
         Digest(hash.finalize().into())
     }
 
-    /// Reads 64 hex digits.
+    /// Reads 64 lowercase hex digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Digest> {
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
+        if text.len() != 64 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return None; // one digest, one spelling
         }
         let mut bytes = [0u8; 32];
         for (i, byte) in bytes.iter_mut().enumerate() {

@@ -31,6 +31,32 @@ pub enum Command {
     Check(super::check::CheckArgs),
     /// Look at what systems offer, say what changed, and remember it in `ambit.lock`
     Inventory(super::inventory::InventoryArgs),
+    /// Make a person's key and enrol it
+    Setup(super::setup::SetupArgs),
+    /// Put a scope in force, signed
+    Release(super::release::ReleaseArgs),
+    /// List an agent's releases, or put an earlier one in force again
+    Releases(super::release::ReleasesArgs),
+    /// Make, list and revoke the tokens by which agents are known
+    Token(super::token::TokenArgs),
+    /// Run the daemon: it owns state, journal, live systems and credentials
+    Serve(super::serve::ServeArgs),
+    /// Say how everything stands: releases, sessions, what waits
+    Status(super::serve::StatusArgs),
+    /// List what waits for a person
+    Inbox(super::inbox::InboxArgs),
+    /// Show everything about a hold
+    Show(super::inbox::ShowArgs),
+    /// Let exactly what is held run, once
+    Confirm(super::inbox::ConfirmArgs),
+    /// Say no to what is held
+    Refuse(super::inbox::RefuseArgs),
+    /// Stop an agent at once, and say exactly what that did
+    Stop(super::stop::StopArgs),
+    /// Let a stopped agent go on
+    Resume(super::stop::ResumeArgs),
+    /// Read, verify, export the record
+    Journal(super::journal::JournalArgs),
     /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
     Demo(super::demo::DemoArgs),
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output

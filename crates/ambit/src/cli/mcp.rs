@@ -69,8 +69,7 @@ fn token(said: &McpArgs) -> Result<Secret, Trouble> {
         format!("make one with `ambit token {}`, and pass it in AMBIT_TOKEN or with `--token-file FILE`", said.agent);
     let token = match &said.token_file {
         Some(path) => {
-            let bytes =
-                private::read(path).map_err(|error| Trouble::new(Exit::Usage, error.to_string(), help.clone()))?;
+            let bytes = private::read(path).map_err(|error| super::link::split(Exit::Usage, &error.to_string()))?;
             String::from_utf8(bytes.to_vec()).unwrap_or_default()
         }
         None => std::env::var("AMBIT_TOKEN").unwrap_or_default(),

@@ -7,11 +7,19 @@ pub mod args;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod inbox;
 pub mod inventory;
+pub mod journal;
+pub mod link;
 pub mod mcp;
 pub mod options;
 pub mod output;
+pub mod release;
 pub mod schema;
+pub mod serve;
+pub mod setup;
+pub mod stop;
+pub mod token;
 
 use std::process::ExitCode;
 
@@ -73,6 +81,19 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),
+        Command::Setup(args) => setup::run(&args, options),
+        Command::Release(args) => release::release(&args, options),
+        Command::Releases(args) => release::releases(&args, options),
+        Command::Token(args) => token::run(&args, options),
+        Command::Serve(args) => serve::run(&args, options),
+        Command::Status(args) => serve::status(&args, options),
+        Command::Inbox(args) => inbox::inbox(&args, options),
+        Command::Show(args) => inbox::show(&args, options),
+        Command::Confirm(args) => inbox::confirm(&args, options),
+        Command::Refuse(args) => inbox::refuse(&args, options),
+        Command::Stop(args) => stop::stop(&args, options),
+        Command::Resume(args) => stop::resume(&args, options),
+        Command::Journal(args) => journal::run(&args, options),
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -1,9 +1,14 @@
 //! `ambit serve`: one process owns state, journal, upstreams and credentials.
 
+pub mod control;
 pub mod dial;
 pub mod hello;
+pub mod host;
+pub mod passage;
 pub mod place;
 pub mod releases;
+pub mod serve;
 pub mod socket;
 pub mod start;
 pub mod stop;
+pub mod systems;

@@ -150,6 +150,15 @@ impl Releases {
         Ok(all)
     }
 
+    /// The operating-system user that the release of this judge names for a person.
+    #[must_use]
+    pub fn os_user(&self, agent: &str, judge: &Judge, person: &str) -> Option<String> {
+        let number = judge.release().number;
+        let kept = self.of(agent).ok()?.into_iter().find(|kept| kept.release.number == number)?;
+        let resolved = Snapshot::from_bytes(kept.snapshot.as_bytes()).ok()?.resolve();
+        resolved.config.people.get(person)?.os_user.clone()
+    }
+
     /// Reads an agent's releases anew the next time.
     pub fn forget(&self, agent: &str) {
         self.lock().remove(agent);

@@ -26,6 +26,9 @@ pub struct Token {
     pub made_at: i64,
     /// Who made it.
     pub made_by: Option<String>,
+    /// The person at whose hands the agent runs, where one was named: an asker, who cannot confirm what asks for somebody else.
+    #[serde(default)]
+    pub held_by: Option<String>,
     /// When it was revoked; it opens nothing since.
     pub revoked_at: Option<i64>,
     hash: String,
@@ -70,6 +73,19 @@ pub enum TokenError {
 /// # Errors
 /// When the journal does not take it.
 pub async fn make(journal: &Journal, agent: &str, made_by: Option<&str>) -> Result<(Secret, Token), TokenError> {
+    make_held(journal, agent, made_by, None).await
+}
+
+/// As [`make`], for an agent that runs at a person's hands.
+///
+/// # Errors
+/// As [`make`].
+pub async fn make_held(
+    journal: &Journal,
+    agent: &str,
+    made_by: Option<&str>,
+    held_by: Option<&str>,
+) -> Result<(Secret, Token), TokenError> {
     let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
     journal.world().random(&mut id)?;
     journal.world().random(&mut *secret)?;
@@ -78,6 +94,7 @@ pub async fn make(journal: &Journal, agent: &str, made_by: Option<&str>) -> Resu
         agent: name(agent)?.into(),
         made_at: journal.world().now().0,
         made_by: made_by.map(Into::into),
+        held_by: held_by.map(Into::into),
         revoked_at: None,
         hash: hash(&id, &digits).to_string(),
         id,

@@ -1,0 +1,118 @@
+//! `ambit serve` and `ambit status`.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::args::{Format, Printed};
+use super::link::{Link, unexpected};
+use super::options::Options;
+use super::output::{self, say};
+use super::{Exit, link};
+use crate::daemon::control::{Reply, Request};
+use crate::daemon::place::Place;
+use crate::daemon::serve::{Serve, serve};
+use crate::escape::escape;
+
+/// What was said to `ambit serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// End when nobody was connected for a while
+    #[arg(long)]
+    pub idle_exit: bool,
+}
+
+/// What was said to `ambit status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// How to print it.
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+// A daemon that a pipe started stays so long after the last one left.
+const IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// Serves until it is ended.
+///
+/// # Errors
+/// When it cannot begin.
+pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
+    let config = options.config_path()?;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .with_target(false)
+        .init();
+    let socket = Place::of_config(&config).socket();
+    let options = Serve { config, idle: args.idle_exit.then_some(IDLE) };
+    // One thread: almost all its time is waiting, and what passes must not wait for another core to wake.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let told = |found: &crate::daemon::start::Found| {
+        say(&format!("serving on {}", socket.display()));
+        for one in &found.in_flight {
+            say(&format!("outcome unknown: {one}"));
+        }
+        if found.waiting > 0 {
+            say(&format!("{} holds wait: `ambit inbox`", found.waiting));
+        }
+        for agent in &found.stopped {
+            say(&if agent.is_empty() {
+                "every agent is stopped".to_owned()
+            } else {
+                format!("{} is stopped", escape(agent))
+            });
+        }
+    };
+    match runtime.block_on(serve(&options, told)) {
+        Ok(()) => Ok(Exit::Fine),
+        Err(error) => Err(link::split(Exit::Fault, &error.to_string()).into()),
+    }
+}
+
+/// Says how everything stands.
+///
+/// # Errors
+/// When the daemon cannot be reached.
+pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
+    let reply = Link::open(options)?.ask(&Request::Status)?;
+    let Reply::Status(status) = reply else { return Err(unexpected(&reply).into()) };
+    if args.printed.format == Format::Json {
+        output::json(&status)?;
+        return Ok(Exit::Fine);
+    }
+    let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let mut text = format!(
+        "process {}, {} records, {} waiting, {} in flight\n",
+        number("process"),
+        number("records"),
+        number("waiting"),
+        number("in-flight")
+    );
+    for agent in status.get("agents").and_then(Value::as_array).into_iter().flatten() {
+        let said = |name: &str| agent.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
+        let stopped = if agent.get("stopped") == Some(&Value::Bool(true)) { ", STOPPED" } else { "" };
+        match agent.get("release").and_then(Value::as_u64) {
+            Some(release) => {
+                text.push_str(&format!(
+                    "{}: release {release} by {} ({}){stopped}\n",
+                    said("agent"),
+                    said("by"),
+                    said("because")
+                ));
+                for waived in agent.get("overrides").and_then(Value::as_array).into_iter().flatten() {
+                    text.push_str(&format!("    waived: {}\n", waived.as_str().map(escape).unwrap_or_default()));
+                }
+            }
+            None => text.push_str(&format!("{}: nothing in force{stopped}\n", said("agent"))),
+        }
+    }
+    for session in status.get("sessions").and_then(Value::as_array).into_iter().flatten() {
+        let said = |name: &str| session.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
+        text.push_str(&format!("session {} of {}\n", said("id"), said("agent")));
+    }
+    use std::io::Write as _;
+    write!(output::data(), "{text}")?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,117 @@
+//! `ambit token`: makes, lists and revokes the tokens by which agents are known.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::args::{Format, Printed};
+use super::link::{Link, Who, unexpected};
+use super::options::Options;
+use super::output::{self, Table, say};
+use super::{Exit, Trouble};
+use crate::confirm::wait::clock;
+use crate::daemon::control::{Reply, Request};
+use crate::store::private;
+
+/// What was said.
+#[derive(Clone, Debug, Args)]
+pub struct TokenArgs {
+    /// The agent to make a token for; without one, tokens are listed
+    #[arg(value_name = "AGENT")]
+    pub agent: Option<String>,
+    /// The person at whose hands the agent runs: they count as the asker of what it asks
+    #[arg(long, value_name = "NAME", requires = "agent")]
+    pub held_by: Option<String>,
+    /// Write the token to this file (mode 0600) instead of standard output
+    #[arg(long, value_name = "FILE", requires = "agent")]
+    pub to: Option<PathBuf>,
+    /// Revoke the token of that id instead
+    #[arg(long, value_name = "ID", conflicts_with = "agent")]
+    pub revoke: Option<String>,
+    /// Who makes it.
+    #[command(flatten)]
+    pub who: Who,
+    /// How to print the list.
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+/// Makes, lists or revokes.
+///
+/// # Errors
+/// When the daemon cannot be reached or says no.
+pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
+    let mut link = Link::open(options)?;
+    if let Some(id) = &args.revoke {
+        link.ask(&Request::TokenRevoke { id: id.clone() })?;
+        say(&format!("revoked `{id}`; it opens nothing any more"));
+        return Ok(Exit::Fine);
+    }
+    let Some(agent) = &args.agent else { return list(&mut link, args.printed.format) };
+    let home = options.home()?;
+    if !home.config.agents.contains_key(agent) {
+        let known: Vec<&str> = home.config.agents.keys().map(String::as_str).collect();
+        return Err(Trouble::new(
+            Exit::Usage,
+            format!("`ambit.toml` has no agent `{agent}`"),
+            format!("it has {}", known.join(", ")),
+        )
+        .into());
+    }
+    let key = args.who.key()?;
+    let signed = link.sign(&key, "token", &[agent, args.held_by.as_deref().unwrap_or("")])?;
+    match link.ask(&Request::TokenMake { agent: agent.clone(), held_by: args.held_by.clone(), signed })? {
+        Reply::Token { text, id } => {
+            match &args.to {
+                Some(path) => {
+                    let mut file = private::open(
+                        path,
+                        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600),
+                    )
+                    .map_err(|e| super::link::split(Exit::Fault, &e.to_string()))?;
+                    writeln!(file, "{text}")?;
+                    say(&format!("made the token `{id}` of {agent}, in {}", path.display()));
+                }
+                None => {
+                    say(&format!(
+                        "made the token `{id}` of {agent}; it is shown this once. Give it to the agent's client in AMBIT_TOKEN"
+                    ));
+                    writeln!(output::data(), "{text}")?;
+                }
+            }
+            Ok(Exit::Fine)
+        }
+        other => Err(unexpected(&other).into()),
+    }
+}
+
+fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
+    let tokens = match link.ask(&Request::TokenList { agent: None })? {
+        Reply::Tokens(tokens) => tokens,
+        other => return Err(unexpected(&other).into()),
+    };
+    if format == Format::Json {
+        output::json(&tokens)?;
+        return Ok(Exit::Fine);
+    }
+    let mut table = Table::new(&["id", "agent", "made", "made by", "held by", "revoked"]);
+    for token in &tokens {
+        let text = |name: &str| token.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+        let time = |name: &str| {
+            token
+                .get(name)
+                .and_then(Value::as_i64)
+                .map_or_else(String::new, |at| clock(ambit_core::time::Timestamp(at)))
+        };
+        table.row([text("id"), text("agent"), time("made_at"), text("made_by"), text("held_by"), time("revoked_at")]);
+    }
+    if table.is_empty() {
+        say("there are no tokens\nnext: `ambit token AGENT` makes one");
+    } else {
+        write!(output::data(), "{}", table.text())?;
+    }
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,743 @@
+//! What people ask of the daemon from the command line: one request a line, one reply a line, both JSON.
+//!
+//! Whoever can open the socket may look and may stop. What lets more happen (a release, a token, a key, a resume) or
+//! makes something disappear (an erased payload) needs a person's signature over exactly that, on this connection.
+
+use std::sync::Arc;
+
+use ambit_core::action::Digest;
+use ambit_core::hold::{Circle, State};
+use ambit_core::release::{Release, carried_end};
+use ambit_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
+use super::socket::Peer;
+use super::stop::{self, Stopped};
+use super::systems::LiveSystems;
+use crate::confirm::answer::{self, Answered};
+use crate::confirm::people::{Peer as AnswerPeer, Proof, Say};
+use crate::confirm::shown::Shown;
+use crate::confirm::{change, notice};
+use crate::gate::execute;
+use crate::gate::means::{Fault, InForce, Judges as _, Means};
+use crate::gate::rpc::Lines;
+use crate::journal::tail::{self, Filter};
+use crate::journal::{Journal, Kind, Record};
+use crate::keys::signature::{PublicKey, Signature};
+use crate::keys::{people, token};
+use crate::snapshot::Snapshot;
+
+/// What a person asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The nonce that signatures on this connection are over.
+    Challenge,
+    /// How everything stands.
+    Status,
+    /// What waits.
+    Inbox {
+        /// Of that agent alone.
+        agent: Option<String>,
+    },
+    /// Everything about a hold.
+    Show {
+        /// Its id, or the start of one.
+        id: String,
+    },
+    /// A person's yes or no.
+    Answer {
+        /// The hold.
+        id: String,
+        /// What they saw.
+        binding: Digest64,
+        /// Which of the two.
+        say: Say,
+        /// Why, for a no.
+        because: String,
+        /// Who, and how that is proved.
+        proof: Proof,
+    },
+    /// Stops an agent, or everybody.
+    Stop {
+        /// Whom.
+        agent: Option<String>,
+        /// Why.
+        because: String,
+        /// Who says so, as they say.
+        by: Option<String>,
+    },
+    /// Lets an agent, or everybody, go on.
+    Resume {
+        /// Whom.
+        agent: Option<String>,
+        /// Why.
+        because: String,
+        /// Who.
+        signed: Signed,
+    },
+    /// Enrols a person's key.
+    Enrol {
+        /// Who.
+        person: String,
+        /// Their key.
+        key: PublicKey,
+        /// Who vouches; not needed for the first.
+        vouched: Option<Signed>,
+    },
+    /// Makes a token.
+    TokenMake {
+        /// Whose.
+        agent: String,
+        /// The person at whose hands the agent runs.
+        held_by: Option<String>,
+        /// Who makes it.
+        signed: Signed,
+    },
+    /// Lists tokens.
+    TokenList {
+        /// Of that agent alone.
+        agent: Option<String>,
+    },
+    /// Revokes a token; anybody may.
+    TokenRevoke {
+        /// Its id.
+        id: String,
+    },
+    /// What a release would be, for the person to see and sign.
+    Draft {
+        /// The bytes of the snapshot.
+        snapshot: String,
+        /// The draft's other words.
+        words: Words,
+    },
+    /// Puts a release in force.
+    Release {
+        /// The release as drafted.
+        release: Box<Release>,
+        /// The bytes of the snapshot.
+        snapshot: String,
+        /// Whose signature.
+        person: String,
+        /// Over the release's digest.
+        signature: Signature,
+    },
+    /// An agent's releases.
+    Releases {
+        /// Whose.
+        agent: String,
+    },
+    /// The contents of a release, to put it in force again.
+    Snapshot {
+        /// Whose.
+        agent: String,
+        /// Which.
+        number: u64,
+    },
+    /// The last records.
+    Journal {
+        /// Which.
+        filter: Asked,
+        /// At most so many.
+        most: usize,
+    },
+    /// Erases the payloads of a record, or of all records of a hold.
+    Erase {
+        /// The record.
+        sequence: u64,
+        /// Why.
+        because: String,
+        /// Who.
+        signed: Signed,
+    },
+    /// Signs how far the journal has come.
+    Checkpoint,
+}
+
+/// A person's words about a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    /// Who will sign it.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// What is waived.
+    pub overrides: Vec<String>,
+    /// When it ends.
+    pub until: Option<Timestamp>,
+    /// The release that it puts in force again.
+    pub reverts_to: Option<u64>,
+}
+
+/// A digest as 64 hex digits.
+pub type Digest64 = Digest;
+
+/// A person's signature over a request on this connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// Who.
+    pub person: String,
+    /// Over [`signed_parts`].
+    pub signature: Signature,
+}
+
+/// Which records are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asked {
+    /// Of that agent.
+    pub agent: Option<String>,
+    /// Of that kind, by its word.
+    pub kind: Option<String>,
+    /// About that hold.
+    pub hold: Option<String>,
+    /// In that session.
+    pub session: Option<String>,
+    /// After that number.
+    pub after: Option<u64>,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", content = "with", rename_all = "kebab-case")]
+pub enum Reply {
+    /// The nonce.
+    Challenge {
+        /// As hex.
+        nonce: Digest64,
+    },
+    /// How everything stands.
+    Status(Value),
+    /// What waits, and what else there is to tell.
+    Inbox {
+        /// The holds, the most urgent first.
+        holds: Vec<Waiting>,
+        /// What else came up.
+        notices: Vec<String>,
+    },
+    /// Everything about a hold.
+    Show(Box<ShownHold>),
+    /// What came of an answer.
+    Answered {
+        /// What the answer counted for.
+        answered: Answered,
+        /// Where the hold stands now, in words.
+        state: String,
+    },
+    /// What a stop did.
+    Stopped(Stopped),
+    /// Whether there was a stop to lift.
+    Resumed(bool),
+    /// Done; nothing to say.
+    Done,
+    /// A token; its text is given this once.
+    Token {
+        /// What the agent presents.
+        text: String,
+        /// Its id.
+        id: String,
+    },
+    /// Tokens without their secrets.
+    Tokens(Vec<Value>),
+    /// A release to look at and sign.
+    Draft(Box<Release>),
+    /// It is in force; these holds were withdrawn.
+    Released(Vec<String>),
+    /// Releases, the oldest first, and the number of the one in force.
+    Releases {
+        /// All of them.
+        releases: Vec<Release>,
+        /// In force now.
+        in_force: Option<u64>,
+    },
+    /// The bytes of a release's snapshot.
+    Snapshot(String),
+    /// Records, as JSON.
+    Journal(Vec<Value>),
+    /// It did not work.
+    Failed {
+        /// What went wrong and what to do, as two parts of one text.
+        message: String,
+        /// Whether it was the request (refused) rather than Ambit (fault).
+        refused: bool,
+    },
+}
+
+/// One hold that waits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its id.
+    pub id: String,
+    /// Whose.
+    pub agent: String,
+    /// What it would call.
+    pub what: String,
+    /// Who is asked, in words.
+    pub people: Vec<String>,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+/// A hold with what people are shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShownHold {
+    /// What is shown.
+    pub shown: Shown,
+    /// What an answer is bound to.
+    pub binding: Digest64,
+    /// Where it stands.
+    pub state: State,
+    /// In a word.
+    pub word: String,
+    /// Who has confirmed so far, with how.
+    pub votes: Vec<String>,
+}
+
+/// The domain of signatures over requests.
+pub const DOMAIN: &str = "ambit/control/1";
+
+/// What is signed: the connection's nonce, what is asked, and what it is about.
+#[must_use]
+pub fn signed_parts<'a>(nonce: &'a Digest, word: &'a str, about: &'a [&'a str]) -> Vec<&'a [u8]> {
+    let mut parts: Vec<&[u8]> = vec![&nonce.0, word.as_bytes()];
+    parts.extend(about.iter().map(|text| text.as_bytes()));
+    parts
+}
+
+/// Answers requests.
+pub struct Control {
+    means: Arc<Means>,
+    journal: Arc<Journal>,
+    releases: Arc<Releases>,
+    live: Arc<LiveSystems>,
+}
+
+/// Why a request was not carried out.
+enum Wrong {
+    Refused(String),
+    Fault(String),
+}
+
+impl From<Fault> for Wrong {
+    fn from(fault: Fault) -> Wrong {
+        Wrong::Fault(fault.to_string())
+    }
+}
+
+fn refused(what: impl Into<String>) -> Wrong {
+    Wrong::Refused(what.into())
+}
+
+impl Control {
+    /// Control over these.
+    #[must_use]
+    pub fn new(means: Arc<Means>, journal: Arc<Journal>, releases: Arc<Releases>, live: Arc<LiveSystems>) -> Control {
+        Control { means, journal, releases, live }
+    }
+
+    /// Serves one connection to its end.
+    pub async fn serve(&self, peer: Peer, mut from: Lines<OwnedReadHalf>, mut to: OwnedWriteHalf) {
+        let Ok(nonce) = self.means.chance() else { return };
+        while let Ok(Some(line)) = from.next().await {
+            let reply = match serde_json::from_slice::<Request>(line) {
+                Ok(request) => self.reply(request, peer, &nonce).await,
+                Err(error) => Reply::Failed { message: format!("the request cannot be read: {error}"), refused: true },
+            };
+            let mut bytes = serde_json::to_vec(&reply).unwrap_or_default();
+            bytes.push(b'\n');
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn reply(&self, request: Request, peer: Peer, nonce: &Digest) -> Reply {
+        match self.handle(request, peer, nonce).await {
+            Ok(reply) => reply,
+            Err(Wrong::Refused(message)) => Reply::Failed { message, refused: true },
+            Err(Wrong::Fault(message)) => Reply::Failed { message, refused: false },
+        }
+    }
+
+    async fn handle(&self, request: Request, peer: Peer, nonce: &Digest) -> Result<Reply, Wrong> {
+        let means = self.means.as_ref();
+        match request {
+            Request::Challenge => Ok(Reply::Challenge { nonce: *nonce }),
+            Request::Status => self.status(),
+            Request::Inbox { agent } => self.inbox(agent.as_deref()),
+            Request::Show { id } => self.show(&id),
+            Request::Answer { id, binding, say, because, proof } => {
+                self.answer(&id, binding, say, &because, AnswerPeer { user: Some(peer.user) }, &proof).await
+            }
+            Request::Stop { agent, because, by } => {
+                let stopped = stop::stop(means, agent.as_deref(), by.as_deref(), &because).await?;
+                self.live.stop(agent.as_deref()).await;
+                Ok(Reply::Stopped(stopped))
+            }
+            Request::Resume { agent, because, signed } => {
+                let about = [agent.as_deref().unwrap_or(""), because.as_str()];
+                self.signed(nonce, "resume", &about, &signed)?;
+                if let Some(agent) = &agent {
+                    self.answers_for(agent, &signed.person)?;
+                }
+                Ok(Reply::Resumed(stop::resume(means, agent.as_deref(), &signed.person, &because).await?))
+            }
+            Request::Enrol { person, key, vouched } => self.enrol(nonce, &person, key, vouched).await,
+            Request::TokenMake { agent, held_by, signed } => {
+                self.signed(nonce, "token", &[&agent, held_by.as_deref().unwrap_or("")], &signed)?;
+                self.answers_for(&agent, &signed.person)?;
+                let (text, token) = token::make_held(&self.journal, &agent, Some(&signed.person), held_by.as_deref())
+                    .await
+                    .map_err(|error| refused(error.to_string()))?;
+                let text = text.expose_text().unwrap_or_default().to_owned();
+                Ok(Reply::Token { text, id: token.id })
+            }
+            Request::TokenList { agent } => {
+                let tokens =
+                    token::list(means.store.as_ref(), agent.as_deref()).map_err(|error| refused(error.to_string()))?;
+                let shown = tokens.iter().map(|t| {
+                    json!({ "id": t.id, "agent": t.agent, "made_at": t.made_at, "made_by": t.made_by, "held_by": t.held_by, "revoked_at": t.revoked_at })
+                });
+                Ok(Reply::Tokens(shown.collect()))
+            }
+            Request::TokenRevoke { id } => {
+                let token =
+                    token::revoke(&self.journal, &id, None).await.map_err(|error| refused(error.to_string()))?;
+                // Whoever came in with it is shown out; those with another token come back by themselves.
+                means.sessions.sever(Some(&token.agent));
+                Ok(Reply::Done)
+            }
+            Request::Draft { snapshot, words } => Ok(Reply::Draft(Box::new(self.draft(&snapshot, words)?))),
+            Request::Release { release, snapshot, person, signature } => {
+                self.release(*release, snapshot, &person, signature).await
+            }
+            Request::Releases { agent } => {
+                let releases: Vec<Release> = self.releases.of(&agent)?.into_iter().map(|kept| kept.release).collect();
+                let in_force = match self.releases.in_force(&agent, means.now()) {
+                    InForce::Judge(judge) => Some(judge.release().number),
+                    InForce::Nothing(_) => None,
+                };
+                Ok(Reply::Releases { releases, in_force })
+            }
+            Request::Snapshot { agent, number } => {
+                let kept = self.releases.of(&agent)?.into_iter().find(|kept| kept.release.number == number);
+                let help = format!("`ambit releases {agent}` lists them");
+                let kept = kept.ok_or_else(|| refused(format!("there is no release {number}\nhelp: {help}")))?;
+                Ok(Reply::Snapshot(kept.snapshot))
+            }
+            Request::Journal { filter, most } => self.tail(filter, most),
+            Request::Erase { sequence, because, signed } => {
+                self.signed(nonce, "erase", &[&sequence.to_string(), &because], &signed)?;
+                self.journal
+                    .erase(sequence, Some(signed.person), &because)
+                    .await
+                    .map_err(|e| refused(e.to_string()))?;
+                Ok(Reply::Done)
+            }
+            Request::Checkpoint => {
+                self.journal.checkpoint().await.map_err(|e| Wrong::Fault(e.to_string()))?;
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    fn status(&self) -> Result<Reply, Wrong> {
+        let means = self.means.as_ref();
+        let sessions: Vec<Value> =
+            means.sessions.all().iter().map(|s| json!({ "id": s.id, "agent": s.agent, "user": s.peer_user })).collect();
+        let agents: Vec<Value> = self
+            .releases
+            .agents()
+            .into_iter()
+            .map(|agent| match self.releases.in_force(&agent, means.now()) {
+                InForce::Judge(judge) => {
+                    let release = judge.release();
+                    json!({ "agent": agent, "release": release.number, "by": release.by, "because": release.because, "overrides": release.overrides, "until": release.until, "stopped": means.stops.of(&agent).is_some() })
+                }
+                InForce::Nothing(why) => json!({ "agent": agent, "nothing-in-force": why, "stopped": means.stops.of(&agent).is_some() }),
+            })
+            .collect();
+        let last = means.store.last_row().map_err(Fault::from)?.map_or(0, |row| row.sequence);
+        let people: Vec<String> = people::all(means.store.as_ref())
+            .map_err(|e| Wrong::Fault(e.to_string()))?
+            .into_iter()
+            .map(|p| p.name)
+            .collect();
+        Ok(Reply::Status(json!({
+            "process": std::process::id(), "records": last, "agents": agents, "sessions": sessions, "people": people,
+            "waiting": means.queue.waiting(None).len(), "in-flight": means.flights.aloft(None),
+        })))
+    }
+
+    fn inbox(&self, agent: Option<&str>) -> Result<Reply, Wrong> {
+        let means = self.means.as_ref();
+        let mut holds = Vec::new();
+        for id in means.queue.waiting(agent) {
+            let Some(kept) = change::kept(means, &id)? else { continue };
+            let people = self.shown(kept.held)?.map(|shown| shown.people).unwrap_or_default();
+            holds.push(Waiting {
+                id,
+                agent: kept.agent().to_owned(),
+                what: change::called(&kept),
+                people,
+                expires: kept.hold.binding.expires,
+            });
+        }
+        holds.sort_by_key(|hold| hold.expires);
+        let notices =
+            notice::unseen(means)?.into_iter().map(|n| format!("{}  {}", crate::confirm::wait::clock(n.at), n.text));
+        Ok(Reply::Inbox { holds, notices: notices.collect() })
+    }
+
+    fn shown(&self, record: u64) -> Result<Option<Shown>, Wrong> {
+        let Some(bytes) = self.means.payload(record)? else { return Ok(None) };
+        Shown::from_bytes(&bytes).map(Some).map_err(|error| Wrong::Fault(error.to_string()))
+    }
+
+    /// The one hold that an id, or its start, names.
+    fn find(&self, id: &str) -> Result<crate::confirm::Kept, Wrong> {
+        let means = self.means.as_ref();
+        let like = means.queue.like(id);
+        let id = match like.as_slice() {
+            [one] => one.as_str(),
+            [] => return Err(refused(format!("there is no hold `{id}`\nhelp: `ambit inbox` lists those that wait"))),
+            many => {
+                return Err(refused(format!("`{id}` may be {}\nhelp: write more of the id", many.join(" or "))));
+            }
+        };
+        change::kept(means, id)?.ok_or_else(|| refused(format!("there is no hold `{id}`")))
+    }
+
+    fn show(&self, id: &str) -> Result<Reply, Wrong> {
+        let kept = self.find(id)?;
+        let shown = self.shown(kept.held)?.ok_or_else(|| refused("what was shown was erased since"))?;
+        let votes = kept.hold.votes.iter().map(|vote| {
+            format!("{} ({}{})", vote.person, strength_word(vote.strength), if vote.advised { ", advised" } else { "" })
+        });
+        Ok(Reply::Show(Box::new(ShownHold {
+            shown,
+            binding: kept.hold.binding.digest(),
+            word: kept.hold.state.word().to_owned(),
+            votes: votes.collect(),
+            state: kept.hold.state,
+        })))
+    }
+
+    async fn answer(
+        &self,
+        id: &str,
+        binding: Digest,
+        say: Say,
+        because: &str,
+        peer: AnswerPeer,
+        proof: &Proof,
+    ) -> Result<Reply, Wrong> {
+        let means = self.means.as_ref();
+        let wrong = |error: answer::AnswerError| match error {
+            answer::AnswerError::Fault(fault) => Wrong::Fault(fault.to_string()),
+            other => refused(other.to_string()),
+        };
+        let answered = match say {
+            Say::Confirm => answer::confirm(means, id, binding, peer, proof).await.map_err(wrong)?,
+            Say::Refuse => answer::refuse(means, id, binding, because, peer, proof).await.map_err(wrong)?,
+        };
+        if answered == Answered::Complete {
+            // In a task of its own: it runs to its end even when this person's connection does not.
+            let (means, id) = (Arc::clone(&self.means), id.to_owned());
+            let ran = tokio::spawn(async move { execute::confirmed(&means, &id).await });
+            ran.await.map_err(|error| Wrong::Fault(error.to_string()))??;
+        }
+        let state = change::kept(means, id)?.map_or_else(String::new, |kept| kept.hold.state.word().to_owned());
+        Ok(Reply::Answered { answered, state })
+    }
+
+    /// The signature must be an enrolled person's, over this request on this connection.
+    fn signed(&self, nonce: &Digest, word: &str, about: &[&str], signed: &Signed) -> Result<(), Wrong> {
+        let person =
+            people::find(self.means.store.as_ref(), &signed.person).map_err(|error| refused(error.to_string()))?;
+        let Some(person) = person else {
+            return Err(refused(format!("`{}` has no key here\nhelp: `ambit setup` enrols one", signed.person)));
+        };
+        if person.public_key.verify(DOMAIN, &signed_parts(nonce, word, about), &signed.signature) {
+            Ok(())
+        } else {
+            Err(refused(format!(
+                "the signature is not `{}`'s over this request\nhelp: is the key of another installation?",
+                signed.person
+            )))
+        }
+    }
+
+    /// The person must be the owner or backup owner of what is in force for the agent. Before its first release there is
+    /// none, and every enrolled person will do: a token opens nothing then.
+    fn answers_for(&self, agent: &str, person: &str) -> Result<(), Wrong> {
+        match self.releases.in_force(agent, self.means.now()) {
+            InForce::Judge(judge) => owns(judge.circle(), agent, person),
+            InForce::Nothing(_) => Ok(()),
+        }
+    }
+
+    async fn enrol(
+        &self,
+        nonce: &Digest,
+        person: &str,
+        key: PublicKey,
+        vouched: Option<Signed>,
+    ) -> Result<Reply, Wrong> {
+        let store = self.means.store.as_ref();
+        let nobody = people::all(store).map_err(|error| Wrong::Fault(error.to_string()))?.is_empty();
+        match &vouched {
+            Some(signed) => {
+                let key = serde_json::to_string(&key).unwrap_or_default();
+                self.signed(nonce, "enrol", &[person, &key], signed)?;
+            }
+            // The first person at a new installation has nobody to vouch.
+            None if nobody => {}
+            None => {
+                return Err(refused(
+                    "somebody who is enrolled must vouch for a further person\nhelp: run it again with `--vouched-by NAME`, at the terminal of that person",
+                ));
+            }
+        }
+        let by = vouched.as_ref().map(|signed| signed.person.as_str());
+        people::enrol(&self.journal, person, key, by).await.map_err(|error| refused(error.to_string()))?;
+        Ok(Reply::Done)
+    }
+
+    /// What a release of that snapshot would be: the words are computed here, from what is in force, not taken from anybody.
+    fn draft(&self, snapshot: &str, words: Words) -> Result<Release, Wrong> {
+        let read = Snapshot::from_bytes(snapshot.as_bytes()).map_err(|error| refused(error.to_string()))?;
+        let agent = read.agent().to_owned();
+        let resolved = read.resolve();
+        let Some(policy) = &resolved.policy else {
+            return Err(refused("the scope has errors\nhelp: `ambit check` shows them"));
+        };
+        let all = self.releases.of(&agent)?;
+        let now = self.means.now();
+        let in_force = match self.releases.in_force(&agent, now) {
+            InForce::Judge(judge) => Some(judge),
+            InForce::Nothing(_) => None,
+        };
+        let changes = ambit_core::difference::difference(in_force.as_ref().map(|judge| judge.policy()), policy);
+        let said = |way| changes.iter().filter(move |c| c.way == way).map(|c| c.words.clone()).collect::<Vec<_>>();
+        let release = Release {
+            number: u64::try_from(all.len()).unwrap_or(u64::MAX) + 1,
+            parts: [(PART.to_owned(), Release::part(PART, snapshot.as_bytes()))].into(),
+            at: now,
+            by: words.by,
+            because: words.because,
+            narrows: said(ambit_core::difference::Way::Narrows),
+            widens: said(ambit_core::difference::Way::Widens),
+            overrides: words.overrides,
+            until: carried_end(words.until, in_force.as_ref().map(|judge| judge.release())),
+            reverts_to: words.reverts_to,
+            agent,
+        };
+        // A scope whose own owner may not sign it is nobody's.
+        let draft = releases::judge(&read, release.clone()).map_err(refused)?;
+        owns(draft.circle(), &release.agent, &release.by)?;
+        if let Some(judge) = in_force {
+            owns(judge.circle(), &release.agent, &release.by)?;
+        }
+        Ok(release)
+    }
+
+    async fn release(
+        &self,
+        release: Release,
+        snapshot: String,
+        person: &str,
+        signature: Signature,
+    ) -> Result<Reply, Wrong> {
+        let words = Words {
+            by: release.by.clone(),
+            because: release.because.clone(),
+            overrides: release.overrides.clone(),
+            until: release.until,
+            reverts_to: release.reverts_to,
+        };
+        let again = Release { at: release.at, ..self.draft(&snapshot, words)? };
+        if again != release {
+            return Err(refused(
+                "something changed since the release was drafted\nhelp: look at it again and sign what it says now",
+            ));
+        }
+        if self.means.now().0.saturating_sub(release.at.0).abs() > 10 * 60 * 1000 {
+            return Err(refused("the draft is older than ten minutes\nhelp: run `ambit release` again"));
+        }
+        let enrolled = people::find(self.means.store.as_ref(), person).map_err(|error| refused(error.to_string()))?;
+        let Some(enrolled) = enrolled.filter(|enrolled| enrolled.name == release.by) else {
+            return Err(refused(format!("`{person}` has no key here\nhelp: `ambit setup` enrols one")));
+        };
+        let kept = KeptRelease { release, key: enrolled.public_key, signature, snapshot };
+        kept.judge().map_err(|error| refused(error.to_string()))?;
+        Ok(Reply::Released(put_in_force(&self.means, &self.releases, kept).await?))
+    }
+
+    fn tail(&self, asked: Asked, most: usize) -> Result<Reply, Wrong> {
+        let filter = asked.filter().map_err(refused)?;
+        let store = self.means.store.as_ref();
+        let records: Vec<Record> = match asked.after {
+            Some(after) => tail::records(store, after.saturating_add(1), filter)
+                .take(most.min(10_000))
+                .collect::<Result<_, _>>()
+                .map_err(|error| Wrong::Fault(error.to_string()))?,
+            None => tail::last(store, &filter, most.min(10_000)).map_err(|error| Wrong::Fault(error.to_string()))?,
+        };
+        Ok(Reply::Journal(records.iter().map(record_json).collect()))
+    }
+}
+
+impl Asked {
+    /// As a filter over records.
+    ///
+    /// # Errors
+    /// When there is no such kind.
+    pub fn filter(&self) -> Result<Filter, String> {
+        let kinds = match &self.kind {
+            Some(word) => vec![Kind::from_word(word).ok_or_else(|| format!("there is no kind of record `{word}`"))?],
+            None => Vec::new(),
+        };
+        Ok(Filter {
+            agent: self.agent.clone(),
+            kinds,
+            hold: self.hold.clone(),
+            session: self.session.clone(),
+            ..Filter::default()
+        })
+    }
+}
+
+fn strength_word(strength: ambit_core::hold::Strength) -> &'static str {
+    match strength {
+        ambit_core::hold::Strength::PeerUser => "operating-system user",
+        ambit_core::hold::Strength::Passphrase => "passphrase",
+    }
+}
+
+/// A record for a person or a program: everything that is chained, nothing that is sealed.
+#[must_use]
+pub fn record_json(record: &Record) -> Value {
+    json!({
+        "sequence": record.sequence, "time": record.time.0, "kind": record.kind, "agent": record.agent,
+        "person": record.person, "session": record.session, "action": record.action, "hold": record.hold,
+        "details": record.details, "hash": record.hash,
+        "payload": record.commitment.map(|commitment| json!({ "commitment": commitment, "erased": record.sealed.is_none() })),
+    })
+}
+
+fn owns(circle: &Circle, agent: &str, person: &str) -> Result<(), Wrong> {
+    if circle.owner == person || circle.backup_owner.as_deref() == Some(person) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "`{person}` does not answer for `{agent}`: its owner is `{}`\nhelp: the owner or the backup owner named in the scope signs this",
+        circle.owner
+    )))
+}

@@ -1,0 +1,194 @@
+//! Who comes in at the door: agents by their tokens, people by who they prove to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ambit_core::hold::Circle;
+use serde_json::json;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::control::Control;
+use super::hello::Denied;
+use super::passage::AgentPassage;
+use super::releases::Releases;
+use super::socket::{Host, Peer};
+use super::systems::LiveSystems;
+use crate::confirm::people::Enrolled;
+use crate::escape::escape;
+use crate::gate::mcp::{Ended, Passage};
+use crate::gate::means::{InForce, Judges as _, Means};
+use crate::gate::rpc::Lines;
+use crate::gate::session::Session;
+use crate::journal::{Entry, Kind};
+use crate::keys::signature::PublicKey;
+use crate::keys::{people, token};
+use crate::store::{Durability, Store};
+use crate::world::{Later, Real, World as _};
+
+/// Everything that those who come in need.
+pub struct House {
+    /// The journey's means.
+    pub means: Arc<Means>,
+    /// The live systems.
+    pub live: Arc<LiveSystems>,
+    /// What people may ask for.
+    pub control: Control,
+    // Open sessions by token: a token used twice at once is a token that somebody else has.
+    tokens: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl House {
+    /// A house in which nobody is yet.
+    #[must_use]
+    pub fn new(means: Arc<Means>, live: Arc<LiveSystems>, control: Control) -> House {
+        House { means, live, control, tokens: Mutex::default() }
+    }
+
+    async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
+        let fault = |error: &dyn std::fmt::Display| {
+            Denied::new(format!("nobody can be let in: {error}"), "the person who runs Ambit must look at its log")
+        };
+        let token = match token::verify(self.means.store.as_ref(), presented).map_err(|error| fault(&error))? {
+            token::Presented::Valid(token) if token.agent == agent => token,
+            presented => {
+                let (why, of) = match presented {
+                    token::Presented::Valid(token) => ("the token is another agent's", Some(token)),
+                    token::Presented::Revoked(token) => ("the token was revoked", Some(token)),
+                    token::Presented::Unknown => ("the token is not known", None),
+                };
+                let entry = Entry {
+                    agent: of.as_ref().map(|token| token.agent.clone()),
+                    details: json!({ "flag": why, "presented-for": escape(agent), "token": of.map(|t| t.id), "user": peer.user }),
+                    ..Entry::new(Kind::Flagged)
+                };
+                self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+                // Whose token it is, or that there is such an agent, is nothing that the other end learns.
+                return Err(Denied::new(
+                    "the token does not open this agent's gate",
+                    format!(
+                        "a person runs `ambit token {}` and gives the client the new token in AMBIT_TOKEN",
+                        escape(agent)
+                    ),
+                ));
+            }
+        };
+        self.means.users.note(&self.means.journal, agent, peer.user).await.map_err(|error| fault(&error))?;
+        let id = self.means.chance().map_err(|error| fault(&error))?.to_string().split_off(48);
+        let session = Arc::new(Session {
+            id: id.clone(),
+            agent: agent.to_owned(),
+            askers: token.held_by.iter().cloned().collect(),
+            task: None,
+            peer_user: Some(peer.user),
+        });
+        let mut entries = vec![Entry {
+            agent: Some(agent.to_owned()),
+            session: Some(id.clone()),
+            details: json!({ "token": token.id, "user": peer.user, "process": peer.process }),
+            ..Entry::new(Kind::SessionOpened)
+        }];
+        let twice = {
+            let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = tokens.entry(token.id.clone()).or_default();
+            open.insert(id.clone());
+            (open.len() > 1).then(|| open.iter().cloned().collect::<Vec<_>>())
+        };
+        let mut puts = Vec::new();
+        if let Some(sessions) = twice {
+            let text = format!("the token `{}` of `{agent}` is used by {} clients at once", token.id, sessions.len());
+            entries.push(Entry {
+                agent: Some(agent.to_owned()),
+                session: Some(id.clone()),
+                details: json!({ "flag": "token used twice at once", "token": token.id, "sessions": sessions }),
+                ..Entry::new(Kind::Flagged)
+            });
+            let chance = self.means.chance().map_err(|error| fault(&error))?;
+            puts.push(crate::confirm::notice::put(self.means.now(), chance, agent, text));
+        }
+        self.means.record(entries, move |_| puts, Durability::Now).await.map_err(|error| fault(&error))?;
+        let news = self.means.sessions.open(Arc::clone(&session));
+        Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
+    }
+}
+
+impl Host for House {
+    fn agent<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
+        Box::pin(self.let_in(agent, token, peer))
+    }
+
+    fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {
+        Box::pin(async move {
+            let caller = passage.caller();
+            self.means.sessions.close(&caller.session);
+            self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| {
+                open.remove(&caller.session);
+                !open.is_empty()
+            });
+            let entry = Entry {
+                agent: Some(caller.agent.clone()),
+                session: Some(caller.session.clone()),
+                details: json!({ "how": escape(&format!("{how:?}")) }),
+                ..Entry::new(Kind::SessionClosed)
+            };
+            if let Err(error) = self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await {
+                tracing::error!(%error, "the end of a session could not be recorded");
+            }
+        })
+    }
+
+    fn person(&self, peer: Peer, from: Lines<OwnedReadHalf>, to: OwnedWriteHalf) -> Later<'_, ()> {
+        Box::pin(self.control.serve(peer, from, to))
+    }
+
+    fn may_rest(&self) -> bool {
+        // Holds are durable, and agents start a daemon again; only what is on its way must not be left.
+        self.means.flights.aloft(None) == 0
+    }
+}
+
+/// How people are known: their keys from the store, their operating-system users from what was released.
+pub struct KnownPeople {
+    store: Arc<dyn Store>,
+    releases: Arc<Releases>,
+}
+
+impl KnownPeople {
+    /// People as the store and the releases know them.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, releases: Arc<Releases>) -> KnownPeople {
+        KnownPeople { store, releases }
+    }
+}
+
+impl Enrolled for KnownPeople {
+    fn key(&self, person: &str) -> Option<PublicKey> {
+        people::find(self.store.as_ref(), person).ok().flatten().map(|person| person.public_key)
+    }
+
+    fn user(&self, person: &str) -> Option<u32> {
+        // Every release that knows the person must say the same, or the user proves nobody.
+        let mut users = BTreeSet::new();
+        for agent in self.releases.agents() {
+            let InForce::Judge(judge) = self.releases.in_force(&agent, Real.now()) else { continue };
+            if knows(judge.circle(), person) {
+                users.insert(self.releases.os_user(&agent, &judge, person));
+            }
+        }
+        let mut users = users.into_iter();
+        match (users.next(), users.next()) {
+            (Some(Some(name)), None) => user_id(&name),
+            _ => None,
+        }
+    }
+}
+
+fn knows(circle: &Circle, person: &str) -> bool {
+    circle.people.contains(person)
+}
+
+/// The number of an operating-system user, from the system's own list.
+fn user_id(name: &str) -> Option<u32> {
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = list.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
+}

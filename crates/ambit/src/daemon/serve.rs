@@ -1,0 +1,192 @@
+//! `ambit serve`: opens the state, tells what the last process left behind, and lets agents and people in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::control::Control;
+use super::host::{House, KnownPeople};
+use super::place::Place;
+use super::releases::Releases;
+use super::socket::{Door, DoorError};
+use super::start;
+use super::systems::{Happened, LiveSystems};
+use crate::config::{Limits, find};
+use crate::confirm::{notice, sweep};
+use crate::escape::escape;
+use crate::gate::mcp::News;
+use crate::gate::means::{Fault, Judges, Means, Settings};
+use crate::home::Home;
+use crate::journal::{Entry, Journal, JournalError, Kind, Mode, checkpoints};
+use crate::keys::installation::{InstallationError, InstallationKeys};
+use crate::store::private::{self, PrivateError};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Durability, Store, StoreError};
+use crate::upstream::{Event, Listing};
+use crate::world::{Real, World};
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// The path of `ambit.toml`.
+    pub config: PathBuf,
+    /// End when nobody was connected for so long.
+    pub idle: Option<Duration>,
+}
+
+/// Why it cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The door could not be opened.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// The state directory is not ours alone.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+    /// The installation's keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] InstallationError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was left behind could not be told.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+// How often what is due is looked at: what lapsed, and what was confirmed and still has to run.
+const SWEEP: Duration = Duration::from_secs(1);
+// What runs gets so long to come to its end when the daemon ends.
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// Serves until a signal, or until idle. `said` is told, once, what was found at the start.
+///
+/// # Errors
+/// When it cannot begin.
+pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<(), ServeError> {
+    let place = Place::of_config(&options.config);
+    // First the door: whoever has it has the state as well.
+    let door = Door::open(&place).await?;
+    let (house, happened) = open(&options.config)?;
+    let found = start::start(&house.means).await?;
+    said(&found);
+    let house = Arc::new(house);
+    let watching = tokio::spawn(watch(Arc::clone(&house), happened));
+    let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
+    door.serve(Arc::clone(&house) as Arc<_>, options.idle, ended()).await;
+    // Nobody new comes in; what is on its way may arrive.
+    let begun = tokio::time::Instant::now();
+    house.means.sessions.sever(None);
+    while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sweeping.abort();
+    watching.abort();
+    house.live.stop(None).await;
+    house.means.journal.checkpoint().await?;
+    Ok(())
+}
+
+/// Everything behind the door, over the state that belongs to an `ambit.toml`.
+fn open(config: &Path) -> Result<(House, mpsc::UnboundedReceiver<Happened>), ServeError> {
+    // `ambit.toml` may have errors: what is in force does not hang on it.
+    let home = Home::open(config).ok();
+    let dir = find::dir_of(config).to_owned();
+    let state_dir = home.as_ref().map_or_else(|| dir.join(crate::config::State::default().dir), Home::state_dir);
+    private::directory(&state_dir)?;
+    let world: Arc<dyn World> = Arc::new(Real);
+    let keys = InstallationKeys::open(&state_dir, world.as_ref())?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&state_dir)?);
+    let mode = Mode::Threaded { checkpoints: state_dir.join(checkpoints::FILE) };
+    let journal = Arc::new(Journal::open(Arc::clone(&store), Arc::clone(&world), keys, mode)?);
+    let releases = Arc::new(Releases::new(Arc::clone(&store)));
+    let (told, happened) = mpsc::unbounded_channel();
+    let live = Arc::new(LiveSystems::new(Arc::clone(&releases), dir, told));
+    let people = Arc::new(KnownPeople::new(Arc::clone(&store), Arc::clone(&releases)));
+    let limits = home.map(|home| home.config.limits).unwrap_or_default();
+    let means = Arc::new(Means::open(
+        world,
+        store,
+        Arc::clone(&journal),
+        Arc::clone(&releases) as Arc<dyn Judges>,
+        Arc::clone(&live) as Arc<_>,
+        people,
+        settings(&limits),
+    )?);
+    let control = Control::new(Arc::clone(&means), journal, releases, Arc::clone(&live));
+    Ok((House::new(means, live, control), happened))
+}
+
+fn settings(limits: &Limits) -> Settings {
+    let many = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    Settings {
+        wait: Duration::from_secs(limits.pending_wait_seconds),
+        waiting_most: many(limits.waiting_holds),
+        daily_most: many(limits.daily_holds),
+        trip_after: many(limits.trip_refusals),
+        trip_window: Duration::from_secs(limits.trip_window_minutes * 60),
+        ..Settings::default()
+    }
+}
+
+async fn sweep_often(means: Arc<Means>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if let Err(error) = sweep::sweep(&means).await {
+            tracing::error!(%error, "what is due could not be done");
+        }
+    }
+}
+
+/// Records what upstream servers do unasked, and tells sessions whose lists changed.
+async fn watch(house: Arc<House>, mut happened: mpsc::UnboundedReceiver<Happened>) {
+    while let Some(Happened { agent, system, event }) = happened.recv().await {
+        let (flag, told) = match &event {
+            Event::ListChanged(listing) => {
+                let change: fn(&mut News) = match listing {
+                    Listing::Tools => |news| news.tools += 1,
+                    Listing::Resources | Listing::ResourceTemplates => |news| news.resources += 1,
+                    Listing::Prompts => |news| news.prompts += 1,
+                };
+                house.means.sessions.tell(&agent, change);
+                continue;
+            }
+            Event::Asked { method } => (format!("it asked for `{method}` and was refused"), true),
+            Event::Nonsense { what } => (format!("it wrote something that is no message: {what}"), false),
+            Event::Died { why } => (format!("it is gone: {why}"), false),
+        };
+        let entry = Entry {
+            agent: Some(agent.clone()),
+            details: json!({ "flag": "an upstream server", "system": system, "what": escape(&flag) }),
+            ..Entry::new(Kind::Flagged)
+        };
+        let mut puts = Vec::new();
+        if told && let Ok(chance) = house.means.chance() {
+            let text = format!("the server of `{system}`: {}", escape(&flag));
+            puts.push(notice::put(house.means.now(), chance, &agent, text));
+        }
+        if let Err(error) = house.means.record(vec![entry], move |_| puts, Durability::Soon).await {
+            tracing::error!(%error, "what a server did could not be recorded");
+        }
+    }
+}
+
+/// A signal that asks the daemon to end.
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

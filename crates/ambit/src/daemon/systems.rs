@@ -1,0 +1,244 @@
+//! The live systems of every agent, as its release in force has them: one process an agent and system, started when it
+//! is first needed, compared with what was pinned.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ambit_core::action::{Action, Digest};
+use ambit_core::permit::Permit;
+use ambit_core::policy::Policy;
+use ambit_core::scope::Section;
+use ambit_effects::definition::{Digests, Drift, ToolDefinition};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::releases::{KeptRelease, Releases};
+use crate::config::{Kind, Setting, System};
+use crate::gate::Sent;
+use crate::gate::Upstream as _;
+use crate::gate::judge::Judge;
+use crate::gate::means::Systems;
+use crate::lock;
+use crate::snapshot::{Resolved, Snapshot};
+use crate::upstream::system::Compare;
+use crate::upstream::{Event, LaunchSpec, Limits, McpSystem, Secret};
+use crate::world::Later;
+
+/// Something that an upstream server did unasked.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// Whose server.
+    pub agent: String,
+    /// Which system.
+    pub system: String,
+    /// What.
+    pub event: Event,
+}
+
+/// The live systems of every agent.
+pub struct LiveSystems {
+    releases: Arc<Releases>,
+    dir: PathBuf,
+    happened: mpsc::UnboundedSender<Happened>,
+    fleets: Mutex<BTreeMap<String, Arc<Fleet>>>,
+}
+
+/// The systems of one agent under one release.
+pub struct Fleet {
+    release: Digest,
+    /// What the release says.
+    pub resolved: Arc<Resolved>,
+    systems: BTreeMap<String, Result<Arc<McpSystem>, String>>,
+}
+
+impl LiveSystems {
+    /// Live systems as releases have them. `dir`: what paths in `ambit.toml` are relative to. `happened` is told what
+    /// servers do unasked.
+    #[must_use]
+    pub fn new(releases: Arc<Releases>, dir: PathBuf, happened: mpsc::UnboundedSender<Happened>) -> LiveSystems {
+        LiveSystems { releases, dir, happened, fleets: Mutex::default() }
+    }
+
+    /// The systems of an agent under the release that this judge is of. Those of an earlier release are ended.
+    ///
+    /// # Errors
+    /// When the release cannot be read back; why.
+    pub fn fleet(&self, agent: &str, judge: &Judge) -> Result<Arc<Fleet>, String> {
+        let release = judge.release_digest();
+        if let Some(fleet) = self.fleets().get(agent).filter(|fleet| fleet.release == release) {
+            return Ok(Arc::clone(fleet));
+        }
+        let number = judge.release().number;
+        let kept = self.releases.of(agent).map_err(|fault| fault.to_string())?;
+        let kept = kept.into_iter().find(|kept| kept.release.number == number).ok_or("the release is missing")?;
+        let fleet = Arc::new(self.build(agent, judge, &kept)?);
+        let before = self.fleets().insert(agent.to_owned(), Arc::clone(&fleet));
+        if let Some(before) = before {
+            tokio::spawn(async move { before.stop().await });
+        }
+        Ok(fleet)
+    }
+
+    /// Ends every server of an agent, or of everybody. They are started again when they are next needed.
+    pub async fn stop(&self, agent: Option<&str>) {
+        let fleets: Vec<Arc<Fleet>> = {
+            let mut all = self.fleets();
+            match agent {
+                Some(agent) => all.remove(agent).into_iter().collect(),
+                None => std::mem::take(&mut *all).into_values().collect(),
+            }
+        };
+        for fleet in fleets {
+            fleet.stop().await;
+        }
+    }
+
+    fn build(&self, agent: &str, judge: &Judge, kept: &KeptRelease) -> Result<Fleet, String> {
+        let snapshot = Snapshot::from_bytes(kept.snapshot.as_bytes()).map_err(|error| error.to_string())?;
+        let resolved = Arc::new(snapshot.resolve());
+        let mut systems = BTreeMap::new();
+        for (name, system) in &resolved.config.systems {
+            let used = resolved.config.agents.get(agent).is_some_and(|a| a.systems.contains(name));
+            if !used || system.kind != Kind::Mcp {
+                continue;
+            }
+            systems.insert(name.clone(), self.system(agent, name, system, &resolved, judge.policy()).map(Arc::new));
+        }
+        Ok(Fleet { release: judge.release_digest(), resolved, systems })
+    }
+
+    fn system(
+        &self,
+        agent: &str,
+        name: &str,
+        system: &System,
+        resolved: &Resolved,
+        policy: &Policy,
+    ) -> Result<McpSystem, String> {
+        let (command, args) = system.command.split_first().ok_or_else(|| format!("`{name}` has no command"))?;
+        let mut env = Vec::new();
+        for (variable, setting) in &system.env {
+            let value = match setting {
+                Setting::Plain(text) => Secret::new(text.clone()),
+                Setting::Secret(secret) => {
+                    let revealed = secret.reveal(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
+                    revealed
+                }
+            };
+            env.push((variable.clone(), value));
+        }
+        let cwd = system.cwd.as_ref().map_or_else(|| self.dir.clone(), |cwd| self.dir.join(cwd));
+        let spec = LaunchSpec { command: command.clone(), args: args.to_vec(), env, cwd: Some(cwd) };
+        let limits = Limits { call: Duration::from_secs(system.timeout_seconds), ..Limits::default() };
+        let pinned = resolved.lock.systems.get(name);
+        let compare = compare(name, pinned, policy);
+        let (happened, agent, told) = (self.happened.clone(), agent.to_owned(), name.to_owned());
+        let watch = Arc::new(move |event| {
+            // Where the daemon is ending there is nobody to tell.
+            let _ = happened.send(Happened { agent: agent.clone(), system: told.clone(), event });
+        });
+        Ok(McpSystem::new(name.to_owned(), spec, limits, compare, watch))
+    }
+
+    fn of(&self, action: &Action) -> Result<Arc<McpSystem>, String> {
+        let fleets = self.fleets();
+        let fleet = fleets.get(&action.agent).ok_or("nothing is in force for the agent")?;
+        fleet.system(&action.system)
+    }
+
+    /// Makes sure that the systems are those of what is in force, and finds one.
+    fn current(&self, action: &Action) -> Result<Arc<McpSystem>, String> {
+        use crate::gate::means::{InForce, Judges as _};
+        use crate::world::{Real, World as _};
+        match self.releases.in_force(&action.agent, Real.now()) {
+            InForce::Judge(judge) => self.fleet(&action.agent, &judge)?.system(&action.system),
+            InForce::Nothing(why) => Err(why),
+        }
+    }
+
+    fn fleets(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Fleet>>> {
+        self.fleets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fleet {
+    /// One system.
+    ///
+    /// # Errors
+    /// When the agent has none of that name, or what it needs to start is not there; why.
+    pub fn system(&self, name: &str) -> Result<Arc<McpSystem>, String> {
+        self.systems.get(name).cloned().unwrap_or_else(|| Err(format!("the agent has no MCP system `{name}`")))
+    }
+
+    /// The names of the agent's MCP systems, in order.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.systems.keys()
+    }
+
+    async fn stop(&self) {
+        for system in self.systems.values().flatten() {
+            system.stop().await;
+        }
+    }
+}
+
+impl Systems for LiveSystems {
+    fn drift<'a>(&'a self, action: &'a Action) -> Later<'a, Result<Option<String>, String>> {
+        Box::pin(async move {
+            let system = self.current(action)?;
+            let drift = system.drift().await.map_err(|error| error.to_string())?;
+            Ok((action.operation == "tools/call").then(|| drift.get(&action.name).cloned()).flatten())
+        })
+    }
+
+    fn send(&self, permit: Permit) -> Later<'_, Sent> {
+        Box::pin(async move {
+            match self.of(permit.action()) {
+                Ok(system) => system.send(permit).await,
+                Err(why) => Sent::NotSent(why),
+            }
+        })
+    }
+}
+
+/// Compares what a server lists with what is pinned. A changed schema stops the tool; changed words alone stop it only
+/// where a line asks for a human or forbids it, because those lines were written about what the words said.
+fn compare(system: &str, pinned: Option<&lock::System>, policy: &Policy) -> Compare {
+    let catalog = policy.catalog();
+    let mut known: BTreeMap<String, (Option<Digests>, bool)> = BTreeMap::new();
+    for (name, definition) in pinned.into_iter().flat_map(|system| &system.tools) {
+        let digests = definition.read_tool().ok().map(|tool| tool.digests);
+        let id = catalog.system_named(system).and_then(|id| catalog.resource_named(id, name));
+        let strict =
+            policy.lines().iter().filter(|l| matches!(l.line.section, Section::MustConfirm | Section::CannotTouch));
+        let watched =
+            id.is_some_and(|id| strict.into_iter().any(|line| line.reaches().any(|(resource, _)| resource == id)));
+        known.insert(name.clone(), (digests, watched));
+    }
+    Arc::new(move |listed: &[Box<RawValue>]| {
+        let live: BTreeMap<String, Digests> = listed
+            .iter()
+            .filter_map(|raw| ToolDefinition::read(raw.get().as_bytes()).ok())
+            .map(|tool| (tool.name, tool.digests))
+            .collect();
+        let mut drift = BTreeMap::new();
+        for (name, (pinned, watched)) in &known {
+            let why = match (pinned, live.get(name)) {
+                (None, _) => Some("its pinned definition cannot be read"),
+                (_, None) => Some("the server no longer offers it"),
+                (Some(pinned), Some(live)) => match live.drift_from(pinned) {
+                    Drift::None => None,
+                    Drift::Words if *watched => Some("its description is no longer the one that was looked at"),
+                    Drift::Words => None,
+                    Drift::Schema => Some("its schema is no longer the one that was looked at"),
+                },
+            };
+            if let Some(why) = why {
+                drift.insert(name.clone(), why.to_owned());
+            }
+        }
+        drift
+    })
+}
