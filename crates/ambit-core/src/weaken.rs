@@ -1,6 +1,6 @@
 //! Weakening: one line made weaker at a time, so that scenarios can show that they hold it.
 
-use crate::decision::{LimitId, LimitInfo};
+use crate::decision::{LimitId, LimitInfo, LineId};
 use crate::effect::{FieldSet, Verb};
 use crate::policy::{Mask, Policy, PolicyLine};
 use crate::scope::compile;
@@ -11,9 +11,13 @@ use crate::test_tree::TestTree;
 /// A policy with one line made weaker (or, for a *can*, gone).
 #[derive(Clone, Debug)]
 pub struct Weakened {
-    /// Where the line stands.
+    /// Which line.
+    pub line: LineId,
+    /// Where it stands.
     pub at: Span,
-    /// What was done to it, in words: "drop the test `amount is at most 200`".
+    /// What was done to it.
+    pub change: Change,
+    /// The same in words: "drop the test `amount is at most 200`".
     pub what: String,
     /// What holds then.
     pub policy: Policy,
@@ -33,17 +37,26 @@ pub fn weakenings(policy: &Policy) -> impl Iterator<Item = Weakened> + '_ {
             let mut weaker = policy.clone();
             weaker.index = compile::index(&lines, &policy.setting);
             weaker.lines = lines;
-            Weakened { at: line.line.at.clone(), what, policy: weaker }
+            let id = LineId(u32::try_from(at).unwrap_or(u32::MAX));
+            Weakened { line: id, at: line.line.at.clone(), change, what, policy: weaker }
         })
     })
 }
 
-enum Change {
+/// One step by which a line is made weaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The line is gone.
     Drop,
+    /// A *confirm* is a *can*.
     ConfirmToCan,
+    /// The test at that place of the line is gone.
     DropTest(usize),
+    /// The field list is gone.
     DropFields,
+    /// The limit at that place of the line is gone.
     DropLimit(usize),
+    /// The `for` is gone.
     DropTasks,
 }
 

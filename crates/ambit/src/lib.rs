@@ -13,6 +13,7 @@ pub mod inventory;
 pub mod journal;
 pub mod keys;
 pub mod lock;
+pub mod offline;
 pub mod report;
 pub mod snapshot;
 pub mod store;

@@ -57,6 +57,14 @@ pub enum Command {
     Resume(super::stop::ResumeArgs),
     /// Read, verify, export the record
     Journal(super::journal::JournalArgs),
+    /// Say a scope back in plain sentences, from what is enforced
+    Explain(super::explain::ExplainArgs),
+    /// Say what would become of an action and why, touching nothing
+    Try(super::attempt::TryArgs),
+    /// Say why an action comes out as it does, and the smallest edit of the page that would change that
+    Why(super::why::WhyArgs),
+    /// Run the scenarios of a scope, and say which of its lines no scenario holds
+    Test(super::test::TestArgs),
     /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
     Demo(super::demo::DemoArgs),
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output

@@ -4,9 +4,11 @@
 //! same everywhere.
 
 pub mod args;
+pub mod attempt;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod explain;
 pub mod inbox;
 pub mod inventory;
 pub mod journal;
@@ -19,7 +21,9 @@ pub mod schema;
 pub mod serve;
 pub mod setup;
 pub mod stop;
+pub mod test;
 pub mod token;
+pub mod why;
 
 use std::process::ExitCode;
 
@@ -78,6 +82,10 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
         Command::Inventory(args) => inventory::run(&args, options),
+        Command::Explain(args) => explain::run(&args, options),
+        Command::Try(args) => attempt::run(&args, options),
+        Command::Why(args) => why::run(&args, options),
+        Command::Test(args) => test::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),

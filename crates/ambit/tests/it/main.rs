@@ -12,6 +12,7 @@
 mod approval;
 mod cli_frame;
 mod cli_inventory;
+mod company;
 mod demo;
 mod examples;
 mod mcp_connection;
@@ -20,6 +21,9 @@ mod mcp_fixture;
 mod mcp_guard;
 mod mcp_stage;
 mod mcp_upstream;
+mod offline_explain;
+mod offline_test;
+mod offline_try;
 mod peers;
 mod rig;
 mod simulation;

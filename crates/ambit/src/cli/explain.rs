@@ -1,0 +1,153 @@
+//! `ambit explain AGENT`: a scope said back in plain sentences, from what is enforced.
+
+use std::io::{self, Write};
+
+use ambit_core::explain::{self, Item, Kept, Told};
+use ambit_core::scope::Section;
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::Exit;
+use super::attempt::no_page;
+use super::options::Options;
+use super::output::{self, style};
+use crate::escape::{escape, escape_lines};
+use crate::offline::{Page, Surroundings, sight};
+
+/// What was said.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ExplainArgs {
+    /// Whose scope
+    #[arg(value_name = "AGENT")]
+    pub agent: String,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: ExplainFormat,
+}
+
+/// For whom to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For a person at a terminal.
+    #[default]
+    Human,
+    /// For a page.
+    Markdown,
+    /// For a program: one JSON document.
+    Json,
+}
+
+/// Says it.
+///
+/// # Errors
+/// When there is no such agent, or its page has errors.
+pub fn run(args: &ExplainArgs, options: &Options) -> anyhow::Result<Exit> {
+    let home = options.home()?;
+    let around = Surroundings::of(&home, &args.agent).map_err(no_page)?;
+    let page = Page::of(&home, &around).map_err(no_page)?;
+    let told = explain::tell(&page.policy, &sight(&home.config, &args.agent));
+    let mut out = output::data();
+    match args.format {
+        ExplainFormat::Human => human(&told, &mut out)?,
+        ExplainFormat::Markdown => markdown(&told, &mut out)?,
+        ExplainFormat::Json => {
+            drop(out);
+            output::json(&told)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn human(told: &Told, out: &mut impl Write) -> io::Result<()> {
+    let (head, quiet) = (style::HEAD, style::QUIET);
+    writeln!(out, "{head}{}{head:#}", escape(&told.title))?;
+    writeln!(out, "{quiet}{}, for which {} answers{quiet:#}\n", escape(&told.agent), escape(&told.owner))?;
+    writeln!(out, "{}", escape_lines(&told.purpose))?;
+    for answer in &told.answers {
+        writeln!(out)?;
+        if answer.items.is_empty() {
+            writeln!(out, "{head}{}{head:#}", nothing(answer.section))?;
+            continue;
+        }
+        writeln!(out, "{head}{}{head:#}", answer.lead)?;
+        for item in &answer.items {
+            let kept = style_of(item.kept);
+            writeln!(out, "  - {} {kept}[{}]{kept:#}", escape(&item.words), item.kept.words())?;
+            for note in &item.notes {
+                writeln!(out, "    {quiet}{}{quiet:#}", escape(note))?;
+            }
+        }
+    }
+    writeln!(out, "\n{}", told.otherwise)?;
+    for line in legend(told) {
+        writeln!(out, "{quiet}{line}{quiet:#}")?;
+    }
+    Ok(())
+}
+
+fn style_of(kept: Kept) -> clap::builder::styling::Style {
+    match kept {
+        Kept::Enforced => style::GOOD,
+        Kept::Advised => style::WAITING,
+        Kept::NotVisible => style::BAD,
+    }
+}
+
+fn markdown(told: &Told, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "# {}\n", escape(&told.title))?;
+    writeln!(out, "{}, for which {} answers.\n", code(&told.agent), code(&told.owner))?;
+    writeln!(out, "{}", escape_lines(&told.purpose))?;
+    for answer in &told.answers {
+        if answer.items.is_empty() {
+            writeln!(out, "\n{}", nothing(answer.section))?;
+            continue;
+        }
+        writeln!(out, "\n{}:\n", answer.lead)?;
+        for item in &answer.items {
+            writeln!(out, "- {} ({})", code(&item.words), item.kept.words())?;
+            for note in &item.notes {
+                writeln!(out, "  - {}", code(note))?;
+            }
+        }
+    }
+    writeln!(out, "\n{}", told.otherwise)?;
+    for line in legend(told) {
+        writeln!(out, "\n{line}")?;
+    }
+    Ok(())
+}
+
+/// The answer to a question under which no line stands.
+fn nothing(section: Section) -> &'static str {
+    match section {
+        Section::CanRead => "This agent can read nothing without asking.",
+        Section::CanWrite => "It can write nothing without asking.",
+        Section::MustConfirm => "No line asks for a human.",
+        Section::CannotTouch => "Nothing is named that it cannot touch.",
+    }
+}
+
+/// What the words behind the lines mean; only those that stand there.
+fn legend(told: &Told) -> Vec<&'static str> {
+    let items: Vec<&Item> = told.answers.iter().flat_map(|answer| &answer.items).collect();
+    [
+        (Kept::Enforced, "enforced: Ambit stands between the agent and the system."),
+        (
+            Kept::Advised,
+            "advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.",
+        ),
+        (Kept::NotVisible, "not visible here: no gate of Ambit sees this system yet."),
+    ]
+    .into_iter()
+    .filter(|(kept, _)| items.iter().any(|item| item.kept == *kept))
+    .map(|(_, words)| words)
+    .collect()
+}
+
+/// A code span that shows exactly this text.
+fn code(text: &str) -> String {
+    let text = escape(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
