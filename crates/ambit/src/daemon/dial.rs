@@ -75,6 +75,14 @@ pub fn dial(place: &Place, hello: &Hello) -> Result<UnixStream, DialError> {
 /// # Errors
 /// As [`dial`], and when none could be started.
 pub fn dial_or_start(place: &Place, config: &Path, hello: &Hello) -> Result<UnixStream, DialError> {
+    dial_or(place, hello, || spawn(place, config))
+}
+
+fn dial_or(
+    place: &Place,
+    hello: &Hello,
+    spawn: impl Fn() -> Result<Child, DialError>,
+) -> Result<UnixStream, DialError> {
     let start = Instant::now();
     let mut started: Option<(File, Child)> = None;
     loop {
@@ -96,7 +104,7 @@ pub fn dial_or_start(place: &Place, config: &Path, hello: &Hello) -> Result<Unix
                 if lock.try_lock().is_ok() {
                     // It may have been started since we looked.
                     match dial(place, hello) {
-                        Err(DialError::Nobody(_)) => started = Some((lock, spawn(place, config)?)),
+                        Err(DialError::Nobody(_)) => started = Some((lock, spawn()?)),
                         reached => return reached,
                     }
                 }
@@ -153,4 +161,92 @@ fn first_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
         line.extend_from_slice(&byte);
     }
     Err(io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+    use super::*;
+    use crate::daemon::socket::{Door, Host, Peer};
+    use crate::gate::mcp::{Ended, Passage};
+    use crate::gate::rpc::Lines;
+    use crate::world::Later;
+
+    struct Hall;
+
+    impl Host for Hall {
+        fn agent<'a>(&'a self, _: &'a str, _: &'a str, _: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
+            Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
+        }
+
+        fn left<'a>(&'a self, _: &'a dyn Passage, _: &'a Ended) -> Later<'a, ()> {
+            Box::pin(async {})
+        }
+
+        fn person(&self, _: Peer, mut from: Lines<OwnedReadHalf>, _: OwnedWriteHalf) -> Later<'_, ()> {
+            Box::pin(async move {
+                let _ = from.next().await;
+            })
+        }
+    }
+
+    fn child(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// A daemon that takes a while to open its door; the child stands for its process and ends with the test.
+    fn daemon(place: &Place) -> Child {
+        let place = place.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                let door = Door::open(&place).await.unwrap();
+                door.serve(Arc::new(Hall), Some(Duration::from_secs(1)), std::future::pending()).await;
+            });
+        });
+        child("read line")
+    }
+
+    #[test]
+    fn those_who_come_together_start_one_daemon() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::of(&dir.path().join("state"));
+        place.prepare().unwrap();
+        let starts = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let start = || {
+                        starts.fetch_add(1, Ordering::SeqCst);
+                        Ok(daemon(&place))
+                    };
+                    dial_or(&place, &Hello::Person, start).unwrap();
+                });
+            }
+        });
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
+        assert!(matches!(
+            dial(&place, &Hello::Agent { agent: "a".into(), token: crate::upstream::Secret::new("t".into()) }),
+            Err(DialError::Denied(denied)) if denied.help == "be a person"
+        ));
+    }
+
+    #[test]
+    fn a_daemon_that_cannot_start_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::of(&dir.path().join("state"));
+        place.prepare().unwrap();
+        let start = || {
+            std::fs::write(place.log(), "error: the disk is full\x1b[2J\n").unwrap();
+            Ok(child("exit 3"))
+        };
+        let why = dial_or(&place, &Hello::Person, start).unwrap_err().to_string();
+        assert!(why.contains("exit status: 3; it said:\nerror: the disk is full\\u{1b}[2J"), "{why}");
+        assert!(matches!(dial(&place, &Hello::Person), Err(DialError::Nobody(_))));
+    }
 }
