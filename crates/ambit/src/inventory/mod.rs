@@ -40,7 +40,7 @@ pub enum LookError {
     #[error("its program cannot be read: {0}")]
     Program(#[from] std::io::Error),
     /// Its server does not answer.
-    #[error(transparent)]
+    #[error("{}", .0.for_person())]
     Upstream(#[from] UpstreamError),
 }
 

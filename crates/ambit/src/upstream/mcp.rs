@@ -75,7 +75,7 @@ impl UpstreamServer {
         let answer = result_of(answer).map_err(|error| match error {
             // Nothing that matters was sent: whatever happened, it is a failed start.
             UpstreamError::NotSent(why) | UpstreamError::NoAnswer(why) => {
-                UpstreamError::Start { command: escape(&spec.command), why }
+                UpstreamError::Start { command: escape(&spec.command), why, said: process.last_words() }
             }
             other => other,
         })?;

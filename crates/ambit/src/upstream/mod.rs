@@ -141,7 +141,8 @@ pub enum Event {
 /// Who is told of events. Called from the task that reads the server's output: it must not wait.
 pub type Watch = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Why a server could not be asked. Text in it is escaped.
+/// Why a server could not be asked. Text in it is escaped, and what it prints may be told to an agent; what only a
+/// person should read is in [`for_person`](Self::for_person).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
     /// It could not be started.
@@ -149,8 +150,10 @@ pub enum UpstreamError {
     Start {
         /// The program.
         command: String,
-        /// What the operating system says.
+        /// Why, as far as is known.
         why: String,
+        /// The last it said on standard error; empty when nothing. Servers that fail like to print how they connect.
+        said: String,
     },
     /// It does not speak a version of the protocol that Ambit speaks.
     #[error("the server speaks {theirs}, and Ambit speaks {ours}")]
@@ -174,4 +177,15 @@ pub enum UpstreamError {
         /// Its message.
         message: String,
     },
+}
+
+impl UpstreamError {
+    /// With what the server said on standard error, for the person who runs it.
+    #[must_use]
+    pub fn for_person(&self) -> String {
+        match self {
+            UpstreamError::Start { said, .. } if !said.is_empty() => format!("{self}; it last said: {said}"),
+            other => other.to_string(),
+        }
+    }
 }

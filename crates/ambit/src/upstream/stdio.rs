@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Event, LaunchSpec, Limits, Listing, UpstreamError, Watch, guard};
+use super::{Event, LaunchSpec, Limits, Listing, Secret, UpstreamError, Watch, guard};
 use crate::escape::escape;
 use crate::gate::rpc::{self, LineError, Lines, Message, code};
 
@@ -46,6 +46,8 @@ struct Shared {
     calls: Mutex<Calls>,
     next: AtomicU64,
     said: Mutex<VecDeque<String>>,
+    // Taken out of what is said: servers that fail like to print how they connect.
+    secrets: Vec<Secret>,
     asides: mpsc::Sender<Vec<u8>>,
     life: watch::Sender<Life>,
     watch: Watch,
@@ -68,6 +70,8 @@ struct Calls {
 // Lines of standard error kept, and characters of each.
 const SAID_LINES: usize = 20;
 const SAID_CHARS: usize = 400;
+// Values of its environment of so many bytes are kept out of them.
+const SECRET: usize = 4;
 // Unusable lines told about, and how many in a row end the process.
 const NONSENSE_TOLD: u32 = 8;
 const NONSENSE_MOST: u32 = 1_000;
@@ -86,7 +90,7 @@ impl Process {
     /// Starts the program, in a process group of its own. Must be called within a Tokio runtime.
     pub(super) fn start(spec: &LaunchSpec, limits: Limits, watch: Watch) -> Result<Process, UpstreamError> {
         use std::os::unix::process::CommandExt as _;
-        let failed = |why: String| UpstreamError::Start { command: escape(&spec.command), why };
+        let failed = |why: String| UpstreamError::Start { command: escape(&spec.command), why, said: String::new() };
         let mut command = guard::command(&spec.command);
         command.args(&spec.args).env_clear().process_group(0);
         for name in INHERITED {
@@ -112,6 +116,7 @@ impl Process {
             calls: Mutex::default(),
             next: AtomicU64::new(1),
             said: Mutex::default(),
+            secrets: spec.env.iter().map(|(_, value)| value.clone()).collect(),
             asides,
             life: watch::Sender::new(Life::Running),
             watch,
@@ -120,6 +125,11 @@ impl Process {
         tokio::spawn(write_asides(queue, Arc::clone(&shared)));
         tokio::spawn(live(child, group, Lines::new(stdout, limits.line), heard, Arc::clone(&shared)));
         Ok(Process { shared, limits })
+    }
+
+    /// The last it said on standard error, escaped and without the values of its environment.
+    pub(super) fn last_words(&self) -> String {
+        self.shared.last_words()
     }
 
     /// Why the server takes no calls any more.
@@ -227,11 +237,15 @@ impl Shared {
         }
     }
 
-    /// The last words on standard error, for a message.
+    fn without_secrets(&self, said: String) -> String {
+        // Shorter ones are settings rather than secrets, and taking them out would leave no sentence whole.
+        let secrets = self.secrets.iter().map(Secret::reveal).filter(|secret| secret.len() >= SECRET);
+        secrets.fold(said, |said, secret| if said.contains(secret) { said.replace(secret, "***") } else { said })
+    }
+
     fn last_words(&self) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let last: Vec<&str> = said.iter().rev().take(3).rev().map(String::as_str).collect();
-        if last.is_empty() { String::new() } else { format!("; it last said: {}", last.join(" / ")) }
+        said.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" / ")
     }
 }
 
@@ -267,7 +281,7 @@ impl Writing<'_> {
             match stdin.write(rest).await {
                 Ok(0) => return Err("the server takes no input".into()),
                 Ok(count) => self.written += count,
-                Err(error) => return Err(format!("the server takes no input: {error}{}", self.shared.last_words())),
+                Err(error) => return Err(format!("the server takes no input: {error}")),
             }
         }
         Ok(())
@@ -329,7 +343,7 @@ async fn live(mut child: Child, group: Group, lines: Lines<ChildStdout>, heard: 
                 }
             };
             let _ = timeout(DRAIN, heard).await;
-            why + &shared.last_words()
+            why
         }
     };
     shared.die(&why);
@@ -344,7 +358,9 @@ async fn live(mut child: Child, group: Group, lines: Lines<ChildStdout>, heard: 
     drop(group);
     let _ = child.wait().await;
     if !stopped {
-        (shared.watch)(Event::Died { why });
+        let said = shared.last_words();
+        let said = if said.is_empty() { said } else { format!("; it last said: {said}") };
+        (shared.watch)(Event::Died { why: why + &said });
     }
     shared.life.send_replace(Life::Gone);
 }
@@ -469,14 +485,14 @@ async fn listen(stderr: ChildStderr, shared: Arc<Shared>) {
     let mut lines = Lines::new(stderr, 64 << 10);
     loop {
         let said = match lines.next().await {
-            Ok(Some(line)) => String::from_utf8_lossy(line).trim_end().chars().take(SAID_CHARS).collect::<String>(),
+            Ok(Some(line)) => String::from_utf8_lossy(line).trim_end().to_owned(),
             Ok(None) | Err(LineError::Io(_)) => return,
             Err(LineError::TooLong { .. }) => "(a line too long to show)".into(),
         };
         if said.is_empty() {
             continue;
         }
-        let said = escape(&said);
+        let said = escape(&shared.without_secrets(said).chars().take(SAID_CHARS).collect::<String>());
         tracing::debug!(target: "ambit::upstream", "{said}");
         let mut kept = shared.said.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == SAID_LINES {

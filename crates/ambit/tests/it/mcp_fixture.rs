@@ -20,7 +20,7 @@ pub fn server(env: &[(&str, &str)]) -> LaunchSpec {
 
 /// Limits that a test can wait for.
 pub fn limits() -> Limits {
-    Limits { start: Duration::from_secs(10), call: Duration::from_millis(1_500), line: 1 << 20 }
+    Limits { start: Duration::from_secs(30), call: Duration::from_millis(1_500), line: 1 << 20 }
 }
 
 pub fn action(operation: &str, name: &str, payload: &str) -> Action {
