@@ -192,9 +192,10 @@ async fn lines_that_are_no_requests_are_answered_and_the_connection_goes_on() {
 async fn requests_run_at_the_same_time_and_a_cancelled_one_is_not_answered() {
     let mut client = Client::started().await;
     let slow = |id: u32| {
-        let params = json!({"name": "fixture__slow", "arguments": {"seconds": 0.4}});
+        let params = json!({"name": "fixture__slow", "arguments": {"seconds": 1}});
         json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}).to_string()
     };
+    client.call("fixture__echo").await;
     let before = std::time::Instant::now();
     for id in [11, 12, 13] {
         client.send(&slow(id)).await;
@@ -207,8 +208,8 @@ async fn requests_run_at_the_same_time_and_a_cancelled_one_is_not_answered() {
     }
     answered.sort_unstable();
     assert_eq!(answered, [11, 13]);
-    assert!(before.elapsed() < Duration::from_secs(2));
-    client.stage.finished.subscribe().wait_for(|count| *count == 3).await.unwrap();
+    assert!(before.elapsed() < Duration::from_millis(2_900));
+    client.stage.finished.subscribe().wait_for(|count| *count == 4).await.unwrap();
 }
 
 #[tokio::test]

@@ -18,9 +18,14 @@ pub fn server(env: &[(&str, &str)]) -> LaunchSpec {
     }
 }
 
-/// Limits that a test can wait for.
+/// Limits that a busy machine keeps.
 pub fn limits() -> Limits {
-    Limits { start: Duration::from_secs(30), call: Duration::from_millis(1_500), line: 1 << 20 }
+    Limits { start: Duration::from_secs(30), call: Duration::from_secs(20), line: 1 << 20 }
+}
+
+/// Limits for a call whose answer never comes.
+pub fn hasty() -> Limits {
+    Limits { call: Duration::from_millis(1_500), ..limits() }
 }
 
 pub fn action(operation: &str, name: &str, payload: &str) -> Action {

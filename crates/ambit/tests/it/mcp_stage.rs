@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ambit::gate::mcp::{Caller, News, Passage, Tool};
 use ambit::gate::{Answer, Sent, Upstream as _};
-use ambit::upstream::{Listing, McpSystem};
+use ambit::upstream::{Limits, Listing, McpSystem};
 use ambit::world::Later;
 use ambit_core::action::Action;
 use serde_json::value::RawValue;
@@ -25,9 +26,11 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Arc<Stage> {
+        // One of its tools never answers.
+        let limits = Limits { call: Duration::from_secs(4), ..limits() };
         let system = |name: &str| {
             let compare = Arc::new(|_: &[_]| BTreeMap::new());
-            (name.to_owned(), McpSystem::new(name.into(), server(&[]), limits(), compare, Arc::new(|_| ())))
+            (name.to_owned(), McpSystem::new(name.into(), server(&[]), limits, compare, Arc::new(|_| ())))
         };
         let plain = ["echo", "slow", "hang", "fail", "refused", "held", "hidden", "invalid", "broken", "dotted.name"];
         Arc::new(Stage {
