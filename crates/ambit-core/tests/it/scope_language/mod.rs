@@ -7,6 +7,7 @@ mod hostile;
 mod random;
 mod renderer;
 mod round_trip;
+mod specification;
 mod trees;
 
 /// The document of the design.

@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::trees::{bare, odd};
+use super::trees::{bare, line, odd};
 use super::{REFUND_HELPER, renderer};
 
 const EVERYTHING: &str = include_str!("../scopes/everything.md");
@@ -233,6 +233,22 @@ fn holds(text: &str) -> Result<Parsed, TestCaseError> {
     Ok(parsed)
 }
 
+/// The same for one line.
+fn line_holds(section: Section, text: &str) -> Result<(), TestCaseError> {
+    let (line, found) = parse_line(section, text);
+    if found.is_empty() {
+        let line = line.unwrap();
+        let printed = print_line(&line);
+        let (again, found) = parse_line(section, &printed);
+        prop_assert_eq!(found, vec![], "{}", printed);
+        let mut again = again.unwrap();
+        prop_assert_eq!(print_line(&again), printed);
+        (again.text, again.at) = (line.text.clone(), line.at.clone());
+        prop_assert_eq!(again, line);
+    }
+    Ok(())
+}
+
 #[test]
 fn every_form_is_accepted() {
     let parsed = holds(EVERYTHING).unwrap();
@@ -254,14 +270,12 @@ proptest! {
 
     #[test]
     fn a_soup_of_words_is_refused_or_survives(words in vec(word(), 1..10), section in select(Section::ALL.to_vec())) {
-        let text = words.join(" ");
-        let (line, found) = parse_line(section, &text);
-        if found.is_empty() {
-            let line = line.unwrap();
-            let (again, found) = parse_line(section, &print_line(&line));
-            prop_assert_eq!(found, vec![]);
-            prop_assert_eq!(print_line(&again.unwrap()), print_line(&line));
-        }
+        line_holds(section, &words.join(" "))?;
+    }
+
+    #[test]
+    fn a_changed_line_is_refused_or_survives(tree in line(), changes in vec(change(), 1..3)) {
+        line_holds(tree.section, &changes.iter().fold(print_line(&tree), |text, change| changed(&text, change)))?;
     }
 
     #[test]
