@@ -1,5 +1,6 @@
 //! What stands on the disk around an `ambit.toml`: the file itself, the lock beside it, and where the rest is.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use ambit_core::scope::diagnostics::Severity;
@@ -95,12 +96,18 @@ impl Home {
     }
 }
 
-/// The text of a file.
+/// The text of a file. No file that Ambit reads is ever larger than 64 MiB.
 ///
 /// # Errors
-/// When it cannot be read or is not UTF-8.
+/// When it cannot be read, is too large, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, OpenError> {
-    std::fs::read_to_string(path).map_err(|why| OpenError::Unreadable { path: path.to_owned(), why })
+    const MOST: u64 = 64 << 20;
+    let read = || {
+        let mut text = String::new();
+        let count = std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+        if count as u64 > MOST { Err(std::io::Error::other("it has more than 64 MiB")) } else { Ok(text) }
+    };
+    read().map_err(|why| OpenError::Unreadable { path: path.to_owned(), why })
 }
 
 /// A path as the person knows it: relative to where they are, where it lies below.

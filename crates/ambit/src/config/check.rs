@@ -37,7 +37,7 @@ impl Check<'_> {
         let here = ["systems", name];
         if !is_name(name) || name.contains('.') || name.contains("__") {
             let help = "a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot";
-            self.error("bad-name", &here, format!("`{name}` cannot be a system's name"), help);
+            self.error("name-not-plain", &here, format!("`{name}` cannot be a system's name"), help);
         }
         match system.kind {
             Kind::Mcp | Kind::Shell if system.command.is_empty() => {
@@ -135,7 +135,7 @@ impl Check<'_> {
         let here = ["people", name];
         if !is_name(name) {
             self.error(
-                "bad-name",
+                "name-not-plain",
                 &here,
                 format!("`{name}` cannot be a person's name"),
                 "a name is made of letters, digits, `-`, `_` and `.`",
@@ -175,7 +175,7 @@ impl Check<'_> {
         for role in &person.roles {
             if !is_name(role) {
                 self.error(
-                    "bad-name",
+                    "name-not-plain",
                     &["people", name, "roles"],
                     format!("`{role}` cannot be a role's name"),
                     "a name is made of letters, digits, `-`, `_` and `.`",
@@ -204,7 +204,7 @@ impl Check<'_> {
         let here = ["lists", name];
         if !is_name(name) {
             self.error(
-                "bad-name",
+                "name-not-plain",
                 &here,
                 format!("`{name}` cannot be a list's name"),
                 "a name is made of letters, digits, `-`, `_` and `.`",
@@ -261,7 +261,7 @@ impl Check<'_> {
     fn tags(&mut self, path: &[&str], tags: &std::collections::BTreeSet<String>) {
         for tag in tags.iter().filter(|tag| !is_name(tag)) {
             self.error(
-                "bad-name",
+                "name-not-plain",
                 path,
                 format!("`{tag}` cannot be a tag"),
                 "a tag is made of letters, digits, `-`, `_` and `.`",
@@ -273,7 +273,7 @@ impl Check<'_> {
         let here = ["agents", name];
         if !is_name(name) {
             self.error(
-                "bad-name",
+                "name-not-plain",
                 &here,
                 format!("`{name}` cannot be an agent's name"),
                 "a name is made of letters, digits, `-`, `_` and `.`",

@@ -151,7 +151,7 @@ impl Walk {
             ([one, ..], DeValue::Integer(integer)) => self.integer(one, integer, span, path),
             ([one, ..], DeValue::String(text)) => {
                 if text.is_empty() && one.get("minLength").and_then(Value::as_u64).unwrap_or(0) > 0 {
-                    self.report("empty-text", span, format!("`{}` is empty", last(path)), self.help_from(schema));
+                    self.report("empty-value", span, format!("`{}` is empty", last(path)), self.help_from(schema));
                 }
                 Value::String(text.to_string())
             }

@@ -139,7 +139,7 @@ fn a_wrong_shape_is_an_error_where_it_stands() {
     ");
     insta::assert_snapshot!(said("[systems]\na = 1\n[people.dana]\nemail = \"\"\n[agents.x]\nscope = \"s\"\nsystems = true\n"), @"
     2:5 wrong-type: `a` wants a table, this is a whole number → A live system behind Ambit
-    4:9 empty-text: `email` is empty → The person's address, as a scope's `owner` names it
+    4:9 empty-value: `email` is empty → The person's address, as a scope's `owner` names it
     7:11 wrong-type: `systems` wants a list, this is true or false → The systems that stand behind the agent's gate, by name
     ");
     insta::assert_snapshot!(said("[systems.a.tools.t]\nverb = \"cretae\"\n[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nenv = { A = 1 }\n"), @"
@@ -164,15 +164,15 @@ fn what_is_no_toml_is_an_error_where_it_breaks() {
 #[test]
 fn names_are_plain_and_mean_one_thing() {
     insta::assert_snapshot!(said("[systems.\"a.b\"]\nkind = \"mcp\"\ncommand = [\"x\"]\n[systems.a__b]\nkind = \"mcp\"\ncommand = [\"x\"]\n[systems.\"раy\"]\nkind = \"mcp\"\ncommand = [\"x\"]\n"), @"
-    1:10 bad-name: `a.b` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
-    4:10 bad-name: `a__b` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
-    7:10 bad-name: `раy` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
+    1:10 name-not-plain: `a.b` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
+    4:10 name-not-plain: `a__b` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
+    7:10 name-not-plain: `раy` cannot be a system's name → a system's name is made of letters, digits, `-` and single `_`; it is the part of a target before the first dot
     ");
     insta::assert_snapshot!(said("[people.dana]\nemail = \"dana\"\nroles = [\"le ad\"]\n[lists.\"a b\"]\nkind = \"value\"\nmembers = []\n[agents.\"-x\"]\nscope = \"s\"\nsystems = []\n"), @"
     2:9 bad-address: `dana` is not a mail address → write it as `name@domain.example`
-    3:9 bad-name: `le ad` cannot be a role's name → a name is made of letters, digits, `-`, `_` and `.`
-    4:8 bad-name: `a b` cannot be a list's name → a name is made of letters, digits, `-`, `_` and `.`
-    7:9 bad-name: `-x` cannot be an agent's name → a name is made of letters, digits, `-`, `_` and `.`
+    3:9 name-not-plain: `le ad` cannot be a role's name → a name is made of letters, digits, `-`, `_` and `.`
+    4:8 name-not-plain: `a b` cannot be a list's name → a name is made of letters, digits, `-`, `_` and `.`
+    7:9 name-not-plain: `-x` cannot be an agent's name → a name is made of letters, digits, `-`, `_` and `.`
     ");
     insta::assert_snapshot!(said("[people.dana]\nemail = \"d@acme.example\"\nroles = [\"lead\"]\nos-user = \"d\"\n[people.lead]\nemail = \"D@acme.example\"\nos-user = \"d\"\n[agents.dana]\nscope = \"s\"\nsystems = []\nos-user = \"d\"\n[agents.other]\nscope = \"s\"\nsystems = []\n"), @"
     5:9 ambiguous-name: `lead` is a person and a role → a scope says `by NAME`: give the person or the role another name
@@ -183,8 +183,8 @@ fn names_are_plain_and_mean_one_thing() {
     13:9 shared-scope: `dana` and `other` share the scope `s` → an agent has exactly one scope and never shares it: write another document
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\ntags = [\"p i\"]\n[tags]\na = [\"\"]\n"), @"
-    4:8 bad-name: `p i` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
-    6:5 bad-name: `` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
+    4:8 name-not-plain: `p i` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
+    6:5 name-not-plain: `` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
     ");
 }
 
@@ -229,12 +229,12 @@ fn a_tool_says_one_thing() {
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nreading-tools = [\"t\"]\n[systems.a.tools.t]\nreads = false\nresource = \"a.b\"\nreturns = [\"\"]\n"), @r#"
     5:18 missing-key: `t` says to what it does something, and not what it does → add `verb = "create"`, or another verb
     6:9 contradiction: `t` is among the `reading-tools` and says `reads = false` → say one of the two
-    8:11 bad-name: `` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
+    8:11 name-not-plain: `` cannot be a tag → a tag is made of letters, digits, `-`, `_` and `.`
     "#);
     insta::assert_snapshot!(said("[systems.a.tools.t]\nfields = []\namount = \"\"\n"), @"
     1:10 missing-key: `a` has no `kind` → add `kind`: Which protocol the system speaks
     2:10 empty-list: `fields` is empty → To which fields of the resource; all of them, and any added later, unless said
-    3:10 empty-text: `amount` is empty → The argument that holds the amount moved
+    3:10 empty-value: `amount` is empty → The argument that holds the amount moved
     ");
 }
 

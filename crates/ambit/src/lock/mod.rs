@@ -103,7 +103,7 @@ pub struct Server {
 pub struct Program {
     /// The program and its arguments, as in `ambit.toml`.
     pub command: Vec<String>,
-    /// SHA-256 (hex) of those of its words that are files, by word.
+    /// SHA-256 (hex) of the file among them that is the program, by word.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
 }
@@ -216,7 +216,7 @@ fn check(lock: &Lock) -> Vec<Diagnostic> {
         if Date::parse(&system.looked_at).is_none() {
             let at = lock.at(&["systems", name, "looked-at"]);
             let message = format!("`{}` is not a day", system.looked_at);
-            found.push(Diagnostic::error("bad-date", at, message, "write it as `\"YYYY-MM-DD\"`"));
+            found.push(Diagnostic::error("not-a-day", at, message, "write it as `\"YYYY-MM-DD\"`"));
         }
         let tools = system.tools.iter().map(|(named, tool)| {
             let read = tool.read_tool().map(|read| (read.name, read.digests));
@@ -306,7 +306,7 @@ mod tests {
         5 unknown-key: there is no key `tool` in `systems.a` → did you mean `tools`?
         ");
         insta::assert_snapshot!(said("version = 1\n[systems.a]\nkind = \"postgres\"\nlooked-at = \"yesterday\"\n[systems.a.relations.\"public.t\"]\ncolumns = [{ name = \"id\", type = \"integer\" }, { name = \"id\", type = \"text\" }]\n"), @r#"
-        4 bad-date: `yesterday` is not a day → write it as `"YYYY-MM-DD"`
+        4 not-a-day: `yesterday` is not a day → write it as `"YYYY-MM-DD"`
         6 duplicate-column: `public.t` has the column `id` twice → remove one of the two
         "#);
     }

@@ -1,4 +1,4 @@
-//! The identity of an upstream program: its words, and the digests of the files among them that are the program.
+//! The identity of an upstream program: its words, and the digest of the file among them that is the program.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -22,7 +22,7 @@ impl Program {
     /// When a file of it cannot be read.
     pub fn of(system: &System, dir: &Path) -> std::io::Result<Program> {
         let mut files = BTreeMap::new();
-        if let Some((word, path)) = files_of(&system.command, dir, &system.working_dir(dir)) {
+        if let Some((word, path)) = file_of(&system.command, dir, &system.working_dir(dir)) {
             files.insert(word.to_owned(), digest(&path)?);
         }
         Ok(Program { command: system.command.clone(), files })
@@ -40,9 +40,10 @@ impl Program {
     }
 }
 
-/// The words that are files of the program itself: the first, unless it is a carrier; then the first argument of it
-/// that is a file. What comes after is the program's own business: data it works on changes every day.
-fn files_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option<(&'a str, PathBuf)> {
+/// The word that is the file of the program itself: the first, where it is a path; after a carrier the first argument
+/// that is a file. A bare name is looked up in `PATH` and changes with the machine, which `ambit.lock` goes from one to
+/// another of; what comes after the program is its own business: data it works on changes every day.
+fn file_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option<(&'a str, PathBuf)> {
     let (program, rest) = command.split_first()?;
     let name = program.rsplit('/').next().unwrap_or(program);
     // `python3.12` carries as `python3` does.
@@ -51,8 +52,8 @@ fn files_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option
         let script = rest.iter().find(|word| !word.starts_with('-') && working_dir.join(word).is_file())?;
         return Some((script, working_dir.join(script)));
     }
-    let path = if program.contains('/') { Some(dir.join(program)) } else { in_path(program) };
-    path.filter(|path| path.is_file() && !is_ambit(path)).map(|path| (program.as_str(), path))
+    let path = dir.join(program);
+    (program.contains('/') && path.is_file() && !is_ambit(&path)).then_some((program.as_str(), path))
 }
 
 /// Ambit's own sample servers are this program. It would be another one with every build, and whoever can put another in
@@ -60,11 +61,6 @@ fn files_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option
 fn is_ambit(path: &Path) -> bool {
     let this = std::env::current_exe().and_then(|this| this.canonicalize());
     this.is_ok_and(|this| path.canonicalize().is_ok_and(|path| path == this))
-}
-
-fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
 fn digest(path: &Path) -> std::io::Result<String> {
@@ -103,7 +99,7 @@ mod tests {
         assert_eq!(files("/usr/bin/node --enable-x server.py"), ["server.py"]);
         assert_eq!(files("./server data.json"), ["./server"]);
         assert_eq!(files("npx -y @acme/server@1.2.3 data"), Vec::<String>::new());
-        assert_eq!(files("sort data.json"), ["sort"]);
+        assert_eq!(files("sort data.json"), Vec::<String>::new());
         assert_eq!(files("no-such-program data.json"), Vec::<String>::new());
         let this = std::env::current_exe().unwrap();
         assert_eq!(files(this.to_str().unwrap()), Vec::<String>::new());

@@ -25,5 +25,6 @@ mod offline_explain;
 mod offline_test;
 mod offline_try;
 mod peers;
+mod reference;
 mod rig;
 mod simulation;
