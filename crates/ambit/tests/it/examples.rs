@@ -25,11 +25,14 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn every_example_is_ready() {
+fn every_example_is_ready_and_every_line_of_it_is_held() {
     for example in ["refund-helper", "coding-agent"] {
-        let checked = ambit(copy(example).path(), &["check"]);
+        let dir = copy(example);
+        let checked = ambit(dir.path(), &["check"]);
         assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
         assert_eq!(said(&checked).trim(), format!("{example}: ready"));
+        let tested = ambit(dir.path(), &["test"]);
+        assert_eq!(tested.status.code(), Some(0), "{}", said(&tested));
     }
 }
 

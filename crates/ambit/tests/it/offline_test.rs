@@ -296,3 +296,25 @@ fn junit_names_every_scenario_and_every_line() {
     }
     assert_eq!(ran.out.matches("<testcase").count(), 25);
 }
+
+#[test]
+fn an_earlier_step_may_be_said_once_for_many_times() {
+    let paper = refunds();
+    let step = "crm.update_customer {\"id\": 1}";
+    paper.write(
+        "more.scenarios.md",
+        &format!(
+            "| when it is told | and it tries | then | after |\n|---|---|---|---|\n\
+             | Two | `{step}` | allow | `2 times {step}` |\n\
+             | Three | `{step}` | confirm | `3 times {step}` |\n\
+             | Both | `{step}` | confirm | `2 times {step}; {step}` |\n\
+             | Far too many | `{step}` | confirm | `99999999999999999999 times {step}` |\n\
+             | Not a number | `{step}` | confirm | `three times {step}` |\n\
+             | Not a step | `3 times {step}` | confirm | |\n"
+        ),
+    );
+    let (_, out) = tested(&paper);
+    let played = &out["pages"][0]["scenarios"].as_array().unwrap()[15..];
+    let came: Vec<&str> = played.iter().map(|p| p["came"].as_str().unwrap()).collect();
+    assert_eq!(came, ["allow", "confirm", "confirm", "not-readable", "not-readable", "not-readable"]);
+}

@@ -22,6 +22,9 @@ use super::{Came, Played};
 use crate::escape::escape;
 use crate::offline::{GivenTask, Surroundings, Trial, task, trial};
 
+/// A scenario has at most so many steps.
+const MOST_STEPS: usize = 10_000;
+
 /// A scenario that was read.
 pub(super) struct Play<'a> {
     file: &'a str,
@@ -45,7 +48,7 @@ struct Read {
 }
 
 impl<'a> Play<'a> {
-    /// Reads a scenario. Its first step is taken at `start`, each other a second later.
+    /// Reads a scenario. Its first step is taken at `start`, each other a millisecond later.
     pub(super) fn read(
         file: &'a str,
         scenario: &'a Scenario,
@@ -135,7 +138,7 @@ impl Read {
                 let decision = self.at(policy, reading, &counters, now);
                 counters.charge(policy.limits(), &decision.charges, now, of_task);
             }
-            now = Timestamp(now.0 + 1_000);
+            now = Timestamp(now.0 + 1);
         }
         Some(self.at(policy, last, &counters, now))
     }
@@ -161,17 +164,32 @@ fn read(scenario: &Scenario, policy: &Policy, around: &Surroundings) -> Result<R
     let given = GivenTask { name, request: Some(scenario.told.clone()), author: scenario.author.clone(), facts };
     let task = given.open(policy);
     let mut steps = Vec::new();
-    for step in scenario.after.iter().chain([&scenario.tries]) {
-        steps.push(match Attempt::parse(step) {
+    let earlier = scenario.after.iter().map(|step| repeated(step));
+    for (times, step) in earlier.chain([(1, scenario.tries.as_str())]) {
+        let read = match Attempt::parse(step) {
             Ok(Attempt::Sql { .. }) => return Err(trial::NOT_READABLE.to_owned()),
             Ok(attempt) => trial::read(around, &attempt, Some(&task.name)),
             Err(error) => match trial::invalid(&error) {
                 Some(why) => Err(why),
                 None => return Err(format!("`{}`: {error}", escape(step))),
             },
-        });
+        };
+        if steps.len() + times > MOST_STEPS {
+            return Err(format!("more than {MOST_STEPS} steps"));
+        }
+        steps.extend(std::iter::repeat_n(read, times));
     }
     Ok(Read { task, steps })
+}
+
+/// `20 times STEP` is that step twenty times over, so that using up a limit is one line; anything else is one step.
+fn repeated(step: &str) -> (usize, &str) {
+    let repeated = || {
+        let (count, step) = step.split_once(" times ")?;
+        let digits = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+        Some((digits.then(|| count.parse().unwrap_or(MOST_STEPS + 1))?, step))
+    };
+    repeated().unwrap_or((1, step))
 }
 
 fn expected(then: Then) -> Came {
