@@ -2,54 +2,19 @@
 
 use std::ops::Range;
 
+use super::block::{missing_blank, quote_lines, rows_while, spaced, verbatim};
+use super::heading::{Part, TITLES, nearest_place, part_of, place_of};
 use super::inline::{self, Inline};
 use super::line;
 use super::report::{Report, quoted};
 use super::rows::{Fault, HASHES, Row, Shape, nested_fault};
 use super::scenario;
-use crate::scope::diagnostics::nearest;
 use crate::scope::{Commentary, Document, Place, Section};
 
+/// At most this many bytes in the text of a bullet, so that its canonical form fits in one line.
+pub const MAX_BULLET_BYTES: usize = 8_192;
 /// At most this many bullets in a document.
 pub const MAX_BULLETS: usize = 4_096;
-
-/// Which part of the document a row belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// Before the title.
-    Top,
-    Purpose,
-    Section(Section),
-    Scenarios,
-    Notes,
-    /// Under a heading that is not known.
-    Unknown,
-}
-
-const TITLES: [&str; 6] = [
-    Section::CanRead.title(),
-    Section::CanWrite.title(),
-    Section::MustConfirm.title(),
-    Section::CannotTouch.title(),
-    "Scenarios",
-    "Notes",
-];
-
-fn place_of(text: &str) -> Option<usize> {
-    TITLES.iter().position(|title| *title == text)
-}
-
-fn nearest_place(text: &str) -> Option<usize> {
-    nearest(text, TITLES).and_then(place_of)
-}
-
-fn part_of(place: usize) -> Part {
-    match (Section::ALL.get(place), place) {
-        (Some(section), _) => Part::Section(*section),
-        (None, 4) => Part::Scenarios,
-        _ => Part::Notes,
-    }
-}
 
 /// What is being read and what stood so far.
 struct Body<'r, 's> {
@@ -415,55 +380,4 @@ impl Body<'_, '_> {
             }
         }
     }
-}
-
-/// At most this many bytes in the text of a bullet, so that its canonical form fits in one line.
-pub const MAX_BULLET_BYTES: usize = 8_192;
-
-pub(super) fn missing_blank(report: &mut Report<'_>, bytes: Range<usize>) {
-    let help = "put an empty line before it";
-    report.error("missing-blank-line", bytes, "renderers take this line for a part of the block above it", help);
-}
-
-/// How many rows from `at` on have a shape like that.
-pub(super) fn rows_while(rows: &[Row], at: usize, like: impl Fn(&Shape) -> bool) -> usize {
-    rows.iter().skip(at).take_while(|row| like(&row.shape)).count()
-}
-
-/// The paragraphs of a block quote, how many rows it takes, and its text without the marks.
-pub(super) fn quote_lines(report: &mut Report<'_>, rows: &[Row], at: usize) -> (Vec<Vec<Range<usize>>>, usize, String) {
-    let mut paragraphs = vec![Vec::new()];
-    let mut text: Vec<&str> = Vec::new();
-    for row in rows.iter().skip(at) {
-        let Shape::Quote(part) = &row.shape else { break };
-        if let Some(fault) = nested_fault(report, part) {
-            report.error(fault.name, part.clone(), fault.message, fault.help);
-        }
-        text.push(report.slice(part));
-        if part.is_empty() {
-            paragraphs.push(Vec::new());
-        } else if let Some(last) = paragraphs.last_mut() {
-            last.push(part.clone());
-        }
-    }
-    (paragraphs, text.len(), text.join("\n"))
-}
-
-fn verbatim(report: &Report<'_>, lines: &[Range<usize>]) -> String {
-    lines.iter().map(|line| report.slice(line)).collect::<Vec<_>>().join("\n")
-}
-
-/// Lines as they stand, with an empty one wherever lines were left out between two.
-fn spaced(report: &Report<'_>, lines: &[Range<usize>]) -> String {
-    let mut text = String::new();
-    let mut last = 0;
-    for line in lines {
-        let between = report.slice(&(last..line.start));
-        if !text.is_empty() {
-            text.push_str(if between.matches('\n').count() > 1 { "\n\n" } else { "\n" });
-        }
-        text.push_str(report.slice(line));
-        last = line.end;
-    }
-    text
 }

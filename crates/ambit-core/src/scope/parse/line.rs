@@ -4,7 +4,7 @@ use super::clause::{self, CLAUSE_WORDS};
 use super::cursor::{Cursor, MAX_NAME, RESERVED, Reads, Wrong, is_bare_name, is_bare_step, steps};
 use super::inline::Inline;
 use super::predicate;
-use super::report::Report;
+use super::report::{Report, quoted};
 use super::token::{Kind, Part, Token, tokens};
 use crate::effect::Verb;
 use crate::scope::diagnostics::nearest;
@@ -111,7 +111,7 @@ fn verbs(cursor: &mut Cursor<'_>, line: &mut Line, wrong: &mut Vec<Wrong>) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the verbs are {}", Verb::ALL.map(|verb| format!("`{}`", verb.word())).join(", ")),
             };
-            wrong.push(Wrong::new("unknown-verb", place, format!("`{word}` is no verb"), help));
+            wrong.push(Wrong::new("unknown-verb", place, format!("{} is no verb", quoted(word)), help));
         } else {
             return;
         }
@@ -231,7 +231,7 @@ fn named(cursor: &mut Cursor<'_>) -> Reads<Target> {
         if let Some(stem) = word.strip_suffix('.').filter(|stem| stem.contains('.')) {
             return Err(wrong(
                 format!("{shown} ends in a full stop"),
-                &format!("write `{stem}`; lines need no full stop"),
+                &format!("write {}; lines need no full stop", quoted(stem)),
             ));
         }
     }

@@ -3,11 +3,13 @@
 //! `rows` says what each line of the page is, `front` and `body` what stands where, `inline` what a renderer would show
 //! of it, `token`, `line`, `predicate` and `clause` what a bullet says. The language is `docs/reference/scope.md`.
 
+mod block;
 mod body;
 pub(in crate::scope) mod characters;
 pub(in crate::scope) mod clause;
 pub(in crate::scope) mod cursor;
 mod front;
+mod heading;
 pub(in crate::scope) mod inline;
 mod line;
 mod names;

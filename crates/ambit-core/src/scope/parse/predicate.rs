@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::cursor::{Cursor, MAX_NAME, RESERVED, Reads, Wrong, is_bare_step, steps};
 use super::line::{MAX_JOINED, MAX_LISTED, too_many};
+use super::report::quoted;
 use super::token::{Kind, Token};
 use crate::decimal::Decimal;
 use crate::scope::diagnostics::nearest;
@@ -242,8 +243,13 @@ fn after_is(cursor: &mut Cursor<'_>, start: usize) -> Reads<Ask> {
 fn plain_is(cursor: &mut Cursor<'_>) -> Reads<Ask> {
     let near = cursor.bare().and_then(|word| nearest(word, AFTER_IS)).filter(|near| near.len() > 2);
     if let (Some(near), Some(word), None) = (near, cursor.bare(), cursor.peek().and_then(literal)) {
-        let help = format!("did you mean `is {near}`? a value is quoted: `\"{word}\"`");
-        return Err(Wrong::new("unknown-predicate", cursor.place(), format!("`is {word}` is not known"), help));
+        let help = format!("did you mean `is {near}`? a value is quoted: {}", quoted(&format!("\"{word}\"")));
+        return Err(Wrong::new(
+            "unknown-predicate",
+            cursor.place(),
+            format!("{} is not known", quoted(&format!("is {word}"))),
+            help,
+        ));
     }
     if cursor.is(&Kind::Open) {
         let help = "write `is one of (…, …)`";
@@ -372,7 +378,7 @@ pub(super) fn value(cursor: &mut Cursor<'_>) -> Reads<Literal> {
     if is_numeric(word) {
         return Err(bad_number(at, &shown));
     }
-    let help = format!("put a text in double quotes: `\"{word}\"`");
+    let help = format!("put a text in double quotes: {}", quoted(&format!("\"{word}\"")));
     Err(Wrong::new("unquoted-value", at, format!("{shown} is no value"), help))
 }
 

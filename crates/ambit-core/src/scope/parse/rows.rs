@@ -29,7 +29,7 @@ pub(super) enum Shape {
     Bullet(Range<usize>),
     /// Text indented by exactly two spaces: a bullet going on.
     Continuation(Range<usize>),
-    /// `> text`, or `>` alone.
+    /// `> text`, `>text`, or `>` alone.
     Quote(Range<usize>),
     /// Starts with `|`.
     TableRow,
@@ -131,9 +131,8 @@ pub(super) fn at_margin(line: &str, start: usize) -> Shape {
     let first = line.chars().next().unwrap_or(' ');
     match first {
         '#' => heading(line, start),
-        '>' if line == ">" => Shape::Quote(after(1)),
         '>' if line.starts_with("> ") => Shape::Quote(after(2)),
-        '>' => Shape::Fault(INDENTED),
+        '>' => Shape::Quote(after(1)),
         '|' => Shape::TableRow,
         '-' if line == "-" => Shape::Fault(EMPTY),
         '-' if ruled('-') => Shape::Fault(RULE),

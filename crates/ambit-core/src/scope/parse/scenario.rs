@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::body::{missing_blank, quote_lines, rows_while};
+use super::block::{missing_blank, quote_lines, rows_while};
 use super::cursor::{Cursor, Reads, Wrong};
 use super::inline::{self, Inline, Placed};
 use super::line::{MAX_JOINED, too_many as too_many_items};

@@ -2,6 +2,7 @@
 //! `PROPTEST_CASES` sets how many are tried.
 
 use ambit_core::scope::Section;
+use ambit_core::scope::diagnostics::Diagnostic;
 use ambit_core::scope::parse::{
     PARSE_FINDINGS, Parsed, parse, parse_bytes, parse_in_task, parse_line, parse_scenarios,
 };
@@ -220,7 +221,7 @@ fn holds(text: &str) -> Result<Parsed, TestCaseError> {
         prop_assert!(PARSE_FINDINGS.iter().any(|(name, _)| *name == finding.name), "{}", finding.name);
         prop_assert!(text.get(finding.at.bytes.clone()).is_some(), "{finding:?}");
         prop_assert_eq!(finding.at.line, text[..finding.at.bytes.start].matches('\n').count() + 1);
-        prop_assert!(!finding.help.is_empty() && !finding.message.is_empty());
+        readable(finding)?;
     }
     if parsed.is_sound() {
         prop_assert_eq!(renderer::shows(text, &parsed.document), Ok(()), "{}", text);
@@ -233,9 +234,20 @@ fn holds(text: &str) -> Result<Parsed, TestCaseError> {
     Ok(parsed)
 }
 
+/// What a finding says can be shown to anybody: short, and with nothing in it that a terminal would obey.
+fn readable(finding: &Diagnostic) -> Result<(), TestCaseError> {
+    for said in [&finding.message, &finding.help] {
+        prop_assert!(!said.is_empty() && said.len() < 500, "{finding:?}");
+        let unseen = |c: char| c.is_control() || "\u{200b}\u{202e}\u{e000}\u{3000}".contains(c);
+        prop_assert!(!said.contains(unseen) && !said.ends_with('.'), "{finding:?}");
+    }
+    Ok(())
+}
+
 /// The same for one line.
 fn line_holds(section: Section, text: &str) -> Result<(), TestCaseError> {
     let (line, found) = parse_line(section, text);
+    found.iter().try_for_each(readable)?;
     if found.is_empty() {
         let line = line.unwrap();
         let printed = print_line(&line);

@@ -2,40 +2,21 @@
 //!
 //! Words that a renderer would show differently stand in code spans; everything else stands bare.
 
-use super::parse::RESERVED;
-use super::parse::cursor;
-use super::parse::{characters, clause, inline};
+mod document;
+mod marks;
+mod table;
+
+pub use document::print;
+pub use table::print_table;
+
+use marks::{code, is_bare_name, is_bare_step, quote, shown};
+
+use super::parse::{RESERVED, characters, clause};
 use super::{
-    Ask, Counted, Document, Duration, DurationUnit, Fields, Limit, Line, Literal, Outside, Path, Place, Predicate,
-    Scenario, Section, Set, Target, Tasks, Test, Who, Window,
+    Ask, Counted, Duration, DurationUnit, Fields, Limit, Line, Literal, Path, Predicate, Set, Target, Tasks, Test, Who,
+    Window,
 };
 use crate::effect::Verb;
-
-/// The whole document. Commentary keeps its place; bullets and paragraphs are not wrapped.
-#[must_use]
-pub fn print(document: &Document) -> String {
-    let mut out = front(document);
-    out.push_str(&format!("\n# {}\n", shown(&document.title)));
-    let paragraphs: Vec<&str> = document.purpose.split("\n\n").filter(|paragraph| !paragraph.is_empty()).collect();
-    for count in 0..=paragraphs.len() {
-        remarks(&mut out, document, Place::Purpose, count);
-        if let Some(paragraph) = paragraphs.get(count) {
-            out.push_str(&format!("\n{paragraph}\n"));
-        }
-    }
-    for section in Section::ALL {
-        section_lines(&mut out, document, section);
-    }
-    let has_remarks = document.commentary.iter().any(|remark| remark.place == Place::Scenarios);
-    if !document.scenarios.is_empty() || has_remarks {
-        out.push_str("\n## Scenarios\n");
-        scenarios(&mut out, document);
-    }
-    if let Some(notes) = &document.notes {
-        out.push_str(&format!("\n## Notes\n\n{notes}\n"));
-    }
-    out
-}
 
 /// One bullet without its dash, as canonical Markdown.
 #[must_use]
@@ -237,14 +218,6 @@ pub fn print_name(name: &str) -> String {
     code(if bare { name.to_owned() } else { quote(name) })
 }
 
-fn is_bare_name(text: &str) -> bool {
-    cursor::is_bare_name(text) && characters::is_plain(text)
-}
-
-fn is_bare_step(text: &str) -> bool {
-    cursor::is_bare_step(text) && characters::is_plain(text)
-}
-
 fn print_because(reason: &str) -> String {
     let bare = !reason.is_empty()
         && !reason.starts_with('"')
@@ -254,179 +227,6 @@ fn print_because(reason: &str) -> String {
     shown(&if bare { reason.to_owned() } else { quote(reason) })
 }
 
-/// A text in double quotes: `""` for a quote, `\u{…}` for what cannot stand in a document.
-fn quote(text: &str) -> String {
-    let odd = !characters::is_plain(text);
-    let mut out = String::from("\"");
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '"' => out.push_str("\"\""),
-            '\\' if rest.peek() == Some(&'u') && rest.clone().nth(1) == Some('{') => out.push_str("\\u{5c}"),
-            ' '..='~' => out.push(c),
-            _ if odd => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Text in a code span if a renderer would show it differently outside one, or together with the like of it.
-fn code(text: String) -> String {
-    let edge = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
-    let mut before = None;
-    let mut characters = text.chars().peekable();
-    let mut risky = false;
-    while let Some(c) = characters.next() {
-        risky |= match c {
-            '*' | '~' | '$' | '&' | '<' => true,
-            '_' => edge(before) || edge(characters.peek().copied()),
-            _ => false,
-        };
-        before = Some(c);
-    }
-    if risky || !inline::shows_as_written(&text) { code_span(&text) } else { text }
-}
-
-/// Text as it is shown: in a code span only where it must be.
-fn shown(text: &str) -> String {
-    // A heading may not end in hashes.
-    if !text.ends_with('#') && inline::shows_as_written(text) { text.to_owned() } else { code_span(text) }
-}
-
-fn code_span(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let marks = "`".repeat(longest + 1);
-    let pad = text.starts_with('`') || text.ends_with('`') || (text.starts_with(' ') && text.ends_with(' '));
-    let pad = if pad && !text.trim_matches(' ').is_empty() { " " } else { "" };
-    format!("{marks}{pad}{text}{pad}{marks}")
-}
-
 fn joined<T>(items: &[T], between: &str, print: impl Fn(&T) -> String) -> String {
     items.iter().map(print).collect::<Vec<_>>().join(between)
-}
-
-fn front(document: &Document) -> String {
-    let front = &document.front;
-    let mut out = format!("---\nagent: {}\nowner: {}\n", front.agent, front.owner);
-    if let Some(person) = &front.backup_owner {
-        out.push_str(&format!("backup-owner: {person}\n"));
-    }
-    if let Some(workflow) = &front.workflow {
-        out.push_str(&format!("workflow: {workflow}\n"));
-    }
-    if let Some(date) = front.review_by {
-        out.push_str(&format!("review-by: {date}\n"));
-    }
-    if front.outside == Outside::Refuse {
-        out.push_str("outside: refuse\n");
-    }
-    out.push_str("---\n");
-    out
-}
-
-fn remarks(out: &mut String, document: &Document, place: Place, after: usize) -> bool {
-    let mut any = false;
-    for remark in document.commentary.iter().filter(|remark| remark.place == place && remark.after == after) {
-        out.push('\n');
-        for line in remark.text.split('\n') {
-            out.push_str(if line.is_empty() { ">" } else { "> " });
-            out.push_str(line);
-            out.push('\n');
-        }
-        any = true;
-    }
-    any
-}
-
-fn section_lines(out: &mut String, document: &Document, section: Section) {
-    out.push_str(&format!("\n## {}\n", section.title()));
-    let lines: Vec<&Line> = document.lines.iter().filter(|line| line.section == section).collect();
-    let mut apart = true;
-    for count in 0..=lines.len() {
-        apart |= remarks(out, document, Place::Section(section), count);
-        let bullet = match lines.get(count) {
-            Some(line) => print_line(line),
-            None if lines.is_empty() => String::from("nothing"),
-            None => return,
-        };
-        if apart {
-            out.push('\n');
-        }
-        out.push_str(&format!("- {bullet}\n"));
-        apart = false;
-    }
-}
-
-fn scenarios(out: &mut String, document: &Document) {
-    let mut from = 0;
-    for count in 0..=document.scenarios.len() {
-        let here = document.commentary.iter().any(|remark| remark.place == Place::Scenarios && remark.after == count);
-        if here || count == document.scenarios.len() {
-            out.push_str(&print_table(document.scenarios.get(from..count).unwrap_or(&[])));
-            from = count;
-        }
-        remarks(out, document, Place::Scenarios, count);
-    }
-}
-
-/// What a scenario says in a column that may be left out.
-type OptionalCell = fn(&Scenario) -> Option<String>;
-
-/// A table of scenarios with a blank line before it; nothing for none.
-#[must_use]
-pub fn print_table(scenarios: &[Scenario]) -> String {
-    if scenarios.is_empty() {
-        return String::new();
-    }
-    let optional: [(&str, OptionalCell); 3] = [
-        ("in task", |scenario| scenario.in_task.clone()),
-        ("author", |scenario| scenario.author.clone()),
-        ("after", |scenario| (!scenario.after.is_empty()).then(|| scenario.after.join("; "))),
-    ];
-    let optional: Vec<_> = optional.into_iter().filter(|(_, get)| scenarios.iter().any(|s| get(s).is_some())).collect();
-    let mut table: Vec<Vec<String>> = vec![["when it is told", "and it tries", "then"].map(str::to_owned).to_vec()];
-    if let Some(head) = table.first_mut() {
-        head.extend(optional.iter().map(|(name, _)| (*name).to_owned()));
-    }
-    for scenario in scenarios {
-        let mut row = vec![cell(&scenario.told), step_cell(&scenario.tries), scenario.then.word().to_owned()];
-        row.extend(optional.iter().map(|(name, get)| match get(scenario) {
-            Some(text) if *name == "after" => step_cell(&text),
-            Some(text) => cell(&text),
-            None => String::new(),
-        }));
-        table.push(row);
-    }
-    let widths: Vec<usize> = (0..3 + optional.len())
-        .map(|column| {
-            let lengths = table.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            lengths.filter(|length| *length <= MAX_ALIGNED).max().unwrap_or(0).max(3)
-        })
-        .collect();
-    let mut out = String::from("\n");
-    for (number, row) in table.iter().enumerate() {
-        out.push('|');
-        for (cell, width) in row.iter().zip(&widths) {
-            out.push_str(&format!(" {cell:<width$} |"));
-        }
-        out.push('\n');
-        if number == 0 {
-            let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
-            out.push_str(&format!("|{}|\n", dashes.join("|")));
-        }
-    }
-    out
-}
-
-/// Cells longer than this are not lined up with the others.
-const MAX_ALIGNED: usize = 60;
-
-fn cell(text: &str) -> String {
-    shown(text).replace('|', "\\|")
-}
-
-fn step_cell(text: &str) -> String {
-    code_span(text).replace('|', "\\|")
 }
