@@ -7,6 +7,7 @@ pub mod confirm;
 pub mod daemon;
 pub mod demo;
 pub mod escape;
+pub mod findings;
 pub mod gate;
 pub mod home;
 pub mod inventory;

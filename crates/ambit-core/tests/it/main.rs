@@ -11,5 +11,6 @@ mod acme;
 mod findings;
 mod meaning;
 mod reference;
+mod reference_examples;
 mod scope_language;
 mod small_world;

@@ -13,6 +13,7 @@ mod approval;
 mod cli_frame;
 mod cli_inventory;
 mod company;
+mod config_cases;
 mod demo;
 mod examples;
 mod mcp_connection;
