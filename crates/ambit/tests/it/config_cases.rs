@@ -32,7 +32,8 @@ fn every_finding_about_these_files_has_a_case_of_its_name() {
         if *name == "missing-list" {
             continue; // a file that is not there stops the snapshot; only a damaged release can lack one: see below
         }
-        let (_, blocks) = cases.iter().find(|(heading, _)| heading == name).unwrap_or_else(|| panic!("no case `{name}`"));
+        let (_, blocks) =
+            cases.iter().find(|(heading, _)| heading == name).unwrap_or_else(|| panic!("no case `{name}`"));
         assert!(blocks["findings"].contains(&format!(" {name}\n")), "the case `{name}` does not find it");
     }
 }
@@ -41,7 +42,10 @@ fn every_finding_about_these_files_has_a_case_of_its_name() {
 fn missing_list() {
     // The file is read when a snapshot is taken; a snapshot of other texts may name a list that it does not carry.
     let toml = "[lists.payees]\nkind = \"value\"\nfile = \"payees.txt\"\n[agents.helper]\nscope = \"SCOPE.md\"\nsystems = []\n";
-    let dir = disk(&BTreeMap::from([("toml".to_owned(), toml.to_owned()), ("list payees.txt".to_owned(), "DE02\n".to_owned())]));
+    let dir = disk(&BTreeMap::from([
+        ("toml".to_owned(), toml.to_owned()),
+        ("list payees.txt".to_owned(), "DE02\n".to_owned()),
+    ]));
     let snapshot = Snapshot::take(&Home::open(&dir.path().join("ambit.toml")).unwrap(), "helper").unwrap();
     let bytes = String::from_utf8(snapshot.bytes()).unwrap();
     let without = bytes.replacen("list/payees 5\nDE02\n\n", "", 1);
@@ -100,7 +104,10 @@ fn found(blocks: &BTreeMap<String, String>) -> String {
 
 fn said(found: &[Findings]) -> String {
     let file = |found: &Findings| found.file.rsplit('/').next().unwrap().to_owned();
-    found.iter().flat_map(|f| f.diagnostics.iter().map(move |d| format!("{}:{} {}\n", file(f), d.at.line, d.name))).collect()
+    found
+        .iter()
+        .flat_map(|f| f.diagnostics.iter().map(move |d| format!("{}:{} {}\n", file(f), d.at.line, d.name)))
+        .collect()
 }
 
 fn disk(blocks: &BTreeMap<String, String>) -> tempfile::TempDir {
@@ -131,7 +138,8 @@ fn cases(text: &str) -> Vec<(String, BTreeMap<String, String>)> {
         if let Some(heading) = line.strip_prefix("## ") {
             cases.push((heading.to_owned(), BTreeMap::new()));
         } else if let Some(block) = line.strip_prefix("```") {
-            let inside: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+            let inside: String =
+                lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
             cases.last_mut().unwrap().1.insert(block.to_owned(), inside);
         }
     }

@@ -1,0 +1,62 @@
+//! Documents that are written by a machine, so that they cannot say something else than the program does.
+
+use ambit::config::Config;
+use ambit::config::front::Front;
+use ambit::config::strict::schema_of;
+use ambit::lock::Lock;
+use anyhow::Context as _;
+
+use crate::tree::Tree;
+use crate::{Complaint, command_line};
+
+/// Which of them are not what they would be.
+pub fn check(tree: &Tree) -> anyhow::Result<Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    for (file, text) in documents(tree)? {
+        let stands = std::fs::read_to_string(tree.path(file)).unwrap_or_default();
+        if stands != text {
+            complaints.push(format!("{file} is not up to date: `cargo run -p xtask -- docs` writes it"));
+        }
+    }
+    Ok(complaints)
+}
+
+/// Writes them.
+pub fn write(tree: &Tree) -> anyhow::Result<()> {
+    for (file, text) in documents(tree)? {
+        std::fs::write(tree.path(file), text).with_context(|| format!("`{file}` is written"))?;
+    }
+    Ok(())
+}
+
+fn documents(tree: &Tree) -> anyhow::Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("docs/reference/cli.md", command_line::reference()),
+        ("docs/reference/exit-codes.md", exit_codes(&tree.read("crates/ambit/src/cli/mod.rs")?)?),
+        ("docs/reference/ambit-toml.schema.json", json(&schema_of::<Config>())?),
+        ("docs/reference/ambit-lock.schema.json", json(&schema_of::<Lock>())?),
+        ("docs/reference/front-matter.schema.json", json(&schema_of::<Front>())?),
+    ])
+}
+
+fn json(schema: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(schema)?))
+}
+
+/// The exit codes, out of the enum that every command ends with.
+fn exit_codes(source: &str) -> anyhow::Result<String> {
+    let (_, body) = source.split_once("pub enum Exit {").context("`Exit` stands in cli/mod.rs")?;
+    let (body, _) = body.split_once("\n}").context("`Exit` ends")?;
+    let mut out =
+        String::from("# Exit codes\n\nEvery command ends with one of these.\n\n| code | meaning |\n|---|---|\n");
+    let mut words = Vec::new();
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("/// ") {
+            words.push(text);
+        } else if let Some((_, number)) = line.split_once(" = ") {
+            out.push_str(&format!("| {} | {} |\n", number.trim_end_matches(','), words.join(" ")));
+            words.clear();
+        }
+    }
+    Ok(out)
+}

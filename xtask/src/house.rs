@@ -1,0 +1,75 @@
+//! The form of the house: files of a size that one can hold in mind, nothing unfinished, nothing of one machine, links that lead somewhere.
+
+use regex::Regex;
+
+use crate::Complaint;
+use crate::tree::Tree;
+
+const MOST_LINES: usize = 600;
+
+/// What is longer, and why it may be.
+const LONGER: &[(&str, &str)] = &[
+    ("cases/config/files.md", "one case a finding, to be found by name and not read through"),
+    (
+        "crates/ambit-core/src/hold.rs",
+        "one state machine and the tests of each of its moves; less than 500 lines of it are code",
+    ),
+    ("docs/reference/findings.md", "one section a finding, to be found by name and not read through"),
+];
+
+/// What is too long, unfinished, of one machine, or leads nowhere.
+pub fn check(tree: &Tree) -> anyhow::Result<Vec<Complaint>> {
+    let mut complaints = Vec::new();
+    // Spelled so that this file does not find itself.
+    let unfinished = [concat!("to", "do!("), concat!("unimplem", "ented!(")];
+    let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/runner")];
+    let link = Regex::new(r"\]\(([^)\s#]+)(?:#[^)]*)?\)")?;
+    for file in tree.files() {
+        let Some(text) = tree.text(file)? else { continue };
+        let generated = file.ends_with(".lock")
+            || file.ends_with(".schema.json")
+            || file.starts_with("LICENSE")
+            || file == "docs/reference/cli.md";
+        let lines = text.lines().count();
+        let listed = LONGER.iter().any(|(name, _)| *name == file);
+        if lines > MOST_LINES && !generated && !listed {
+            complaints.push(format!("{file} has {lines} lines: ask what second thing it has become, or list it in xtask/src/house.rs with the reason"));
+        }
+        if lines <= MOST_LINES && listed {
+            complaints.push(format!("{file} has {lines} lines and need not be listed in xtask/src/house.rs any more"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            let at = format!("{file}:{}", number + 1);
+            if file.ends_with(".rs") && unfinished.iter().any(|word| line.contains(word)) {
+                complaints.push(format!("{at}: unfinished"));
+            }
+            if machine.iter().any(|path| line.contains(path)) {
+                complaints.push(format!("{at}: a path of one machine"));
+            }
+        }
+        if file.ends_with(".md") && !file.starts_with("cases/scope/") && !file.starts_with("fuzz/") {
+            let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
+            for found in link.captures_iter(&without_code(&text)) {
+                let Some(target) = found.get(1).map(|target| target.as_str()) else { continue };
+                let leads = target.contains("://")
+                    || target.starts_with("mailto:")
+                    || tree.path(directory).join(target).exists();
+                if !leads {
+                    complaints.push(format!("{file}: the link to `{target}` leads nowhere"));
+                }
+            }
+        }
+    }
+    Ok(complaints)
+}
+
+/// The text without its code blocks and code spans, in which brackets are no links.
+fn without_code(text: &str) -> String {
+    let mut inside = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    });
+    lines.map(|line| line.split('`').step_by(2).collect::<Vec<_>>().join("")).collect::<Vec<_>>().join("\n")
+}
