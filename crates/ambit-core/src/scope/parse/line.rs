@@ -225,6 +225,10 @@ fn named(cursor: &mut Cursor<'_>) -> Reads<Target> {
         return Err(wrong(format!("{shown} where a target should stand"), help));
     };
     if let Some(word) = token.bare() {
+        if matches!(word.trim_end_matches('.').to_lowercase().as_str(), "nothing" | "none" | "n/a") {
+            let help = "an empty answer is `- nothing`, alone in its section; write a reason as a remark: `> …`";
+            return Err(wrong(format!("{shown} is no target"), help));
+        }
         if RESERVED.contains(&word) || Verb::from_word(word).is_some() {
             return Err(wrong(format!("no target before `{word}`"), help));
         }
