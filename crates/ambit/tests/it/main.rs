@@ -29,3 +29,4 @@ mod peers;
 mod reference;
 mod rig;
 mod simulation;
+mod weight;
