@@ -20,7 +20,19 @@ use crate::store::{Durability, Put, Store};
 
 /// The index. The store is what counts; this only finds things in it.
 #[derive(Default)]
-pub struct Queue(Mutex<Index>);
+pub struct Queue(Mutex<Index>, Arc<Mutex<BTreeSet<String>>>);
+
+/// A hold that somebody sees to the execution of, until this is dropped.
+pub struct Underway {
+    all: Arc<Mutex<BTreeSet<String>>>,
+    id: String,
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
 
 #[derive(Default)]
 struct Index {
@@ -107,6 +119,13 @@ impl Queue {
         if let Some(changed) = changed {
             changed.notify_waiters();
         }
+    }
+
+    /// Takes the execution of a hold upon oneself; `None` when somebody has. This saves work; that it runs once is for the
+    /// store to see to.
+    pub(crate) fn take_up(&self, id: &str) -> Option<Underway> {
+        let new = self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        new.then(|| Underway { all: Arc::clone(&self.1), id: id.to_owned() })
     }
 
     /// Forgets a hold that is in the store no longer.

@@ -2,19 +2,18 @@
 //! more is forgotten (its records stay).
 
 use super::{change, key};
-use crate::gate::execute;
 use crate::gate::means::{Fault, Means};
 use crate::store::{Durability, Put};
 
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a sweep did, and what it leaves to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// So many lapsed.
     pub expired: usize,
-    /// So many were confirmed and ran.
-    pub executed: usize,
     /// So many were forgotten.
     pub forgotten: usize,
+    /// Confirmed and not yet sent: to be executed (`gate::execute::begin`), because whoever had begun to was interrupted.
+    pub confirmed: Vec<String>,
 }
 
 /// Sweeps once.
@@ -23,15 +22,10 @@ pub struct Swept {
 /// When Ambit could not do its work; what was not done is due the next time.
 pub async fn sweep(means: &Means) -> Result<Swept, Fault> {
     let due = means.queue.due(means.now(), means.settings.keep);
-    let mut swept = Swept::default();
+    let mut swept = Swept { confirmed: due.confirmed, ..Swept::default() };
     for id in due.expired {
         change::expire(means, &id, means.now()).await?;
         swept.expired += 1;
-    }
-    for id in due.confirmed {
-        if execute::confirmed(means, &id).await?.is_some() {
-            swept.executed += 1;
-        }
     }
     for id in due.forgotten {
         let key = key(&id);

@@ -549,9 +549,9 @@ impl Control {
         };
         if answered == Answered::Complete {
             // In a task of its own: it runs to its end even when this person's connection does not.
-            let (means, id) = (Arc::clone(&self.means), id.to_owned());
-            let ran = tokio::spawn(async move { execute::confirmed(&means, &id).await });
-            ran.await.map_err(|error| Wrong::Fault(error.to_string()))??;
+            if let Some(running) = execute::begin(&self.means, id) {
+                running.await.map_err(|error| Wrong::Fault(error.to_string()))??;
+            }
         }
         let state = change::kept(means, id)?.map_or_else(String::new, |kept| kept.hold.state.word().to_owned());
         Ok(Reply::Answered { answered, state })

@@ -17,6 +17,7 @@ use super::systems::{Happened, LiveSystems};
 use crate::config::{Limits, find};
 use crate::confirm::{notice, sweep};
 use crate::escape::escape;
+use crate::gate::execute;
 use crate::gate::mcp::News;
 use crate::gate::means::{Fault, Judges, Means, Settings};
 use crate::home::Home;
@@ -140,8 +141,10 @@ async fn sweep_often(means: Arc<Means>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        if let Err(error) = sweep::sweep(&means).await {
-            tracing::error!(%error, "what is due could not be done");
+        match sweep::sweep(&means).await {
+            // In tasks of their own: a live system that hangs keeps nothing else from being swept.
+            Ok(swept) => swept.confirmed.iter().for_each(|id| drop(execute::begin(&means, id))),
+            Err(error) => tracing::error!(%error, "what is due could not be done"),
         }
     }
 }

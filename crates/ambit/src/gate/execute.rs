@@ -1,9 +1,12 @@
 //! Sends what a permit owns, once, and records what came of it. The only file that hands a permit to a live system.
 
+use std::sync::Arc;
+
 use ambit_core::action::Digest;
 use ambit_core::hold::{Outcome, State};
 use ambit_core::permit::{Confirmed, Permit};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::entries::flight_key;
 use super::means::{Fault, Means};
@@ -123,6 +126,22 @@ pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> 
     };
     let sent = means.systems.send(permit).await;
     change::finish(means, id, sent).await
+}
+
+/// Executes a hold in a task of its own, which is driven to its end whoever stops waiting for it. `None` when that is
+/// under way already.
+#[must_use]
+pub fn begin(means: &Arc<Means>, id: &str) -> Option<JoinHandle<Result<Option<State>, Fault>>> {
+    let underway = means.queue.take_up(id)?;
+    let (means, id) = (Arc::clone(means), id.to_owned());
+    Some(tokio::spawn(async move {
+        let ended = confirmed(&means, &id).await;
+        if let Err(error) = &ended {
+            tracing::error!(hold = id, %error, "a confirmed hold could not be executed");
+        }
+        drop(underway);
+        ended
+    }))
 }
 
 /// The record of what came of an action that was sent.

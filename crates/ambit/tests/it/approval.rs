@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use ambit::confirm::answer::{self, AnswerError, Answered};
+use ambit::confirm::notice;
 use ambit::confirm::people::{NotProved, Peer, Proof, Say};
 use ambit::confirm::sweep::sweep;
 use ambit::gate::means::Settings;
 use ambit::gate::{Answer, Sent, execute};
 use ambit::journal::Kind;
+use ambit::store::Put;
 use ambit_core::action::Digest;
 use ambit_core::hold::{Denial, State};
 
-use crate::rig::{CONFIG, LOCK, Rig, SCOPE, run, session, settings, snapshot};
+use crate::rig::{LOCK, Rig, SCOPE, run, session, settings, snapshot};
 
 fn refused(answer: &Answer) -> &str {
     match answer {
@@ -38,7 +40,7 @@ fn cannot_execute_without_a_terminal_allow() {
     let rig = Rig::new(settings());
     let id = rig.held(80);
     assert_eq!(rig.execute(&id), None);
-    assert_eq!(run(sweep(&rig.means)).unwrap().executed, 0);
+    assert_eq!(rig.sweep(), 0);
     assert_eq!(rig.ran(), 0);
 }
 
@@ -80,8 +82,7 @@ fn a_release_that_the_daemon_did_not_make_itself_invalidates_it_too() {
     rig.confirm("lena", &id).unwrap();
     let second = crate::rig::release(2, &snapshot(&SCOPE.replace("tickets.", "tickets!"), LOCK));
     let value = serde_json::to_vec(&second).unwrap();
-    let put = ambit::store::Put { key: "release/helper/0000000002".into(), expect: 0, value: Some(value) };
-    run(rig.means.record(vec![], move |_| vec![put], ambit::store::Durability::Now)).unwrap();
+    rig.put(Put { key: "release/helper/0000000002".into(), expect: 0, value: Some(value) });
     rig.releases.forget("helper");
     assert!(matches!(rig.execute(&id), Some(State::Withdrawn { because, .. }) if because.contains("release 2")));
     assert_eq!(rig.ran(), 0);
@@ -125,6 +126,58 @@ fn changed_arguments_are_another_action_and_decided_again() {
     assert_ne!(rig.held(81), id);
     rig.execute(&id);
     assert_eq!(rig.live.ran.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_change_of_the_target_is_another_action() {
+    let rig = Rig::new(settings());
+    let digest = |system: &str, name: &str| rig.action(system, name, "{}").digest();
+    assert_ne!(digest("helpdesk", "close"), digest("payments", "close"));
+    assert_ne!(digest("helpdesk", "close"), digest("helpdesk", "purge"));
+    // Nor do two fields run together.
+    let glued =
+        ambit_core::action::Action { system: "helpdeskc".into(), name: "lose".into(), ..rig.action("", "", "{}") };
+    assert_ne!(glued.digest(), digest("helpdesk", "close"));
+}
+
+#[test]
+fn a_release_that_ends_takes_its_holds_with_it() {
+    let rig = Rig::bare(settings());
+    let until = rig.means.now().0 + 10 * 60_000;
+    let release = crate::rig::release_until(1, &snapshot(SCOPE, LOCK), Some(ambit_core::time::Timestamp(until)));
+    run(ambit::daemon::releases::put_in_force(&rig.means, &rig.releases, release)).unwrap();
+    let (waiting, confirmed) = (rig.held(80), rig.held(81));
+    rig.confirm("lena", &confirmed).unwrap();
+    rig.later(11);
+    assert!(refused(&rig.call("helpdesk.get_ticket", "{}")).contains("release 1 ended"));
+    assert!(matches!(rig.confirm("lena", &waiting), Err(AnswerError::Withdrawn(_))));
+    assert!(matches!(rig.execute(&confirmed), Some(State::Withdrawn { .. })));
+    assert_eq!(rig.ran(), 0);
+}
+
+#[test]
+fn a_hold_belongs_to_its_task() {
+    let mut rig = Rig::new(settings());
+    let without = rig.held(80);
+    rig.begin_task("t-1", "tess");
+    let id = rig.held(80);
+    assert_ne!(id, without, "an action belongs to exactly one task");
+    assert!(matches!(rig.collect(&without), Answer::Invalid(_)));
+    let shown = rig.shown(&id);
+    assert_eq!(shown.task.unwrap().request.as_deref(), Some("give her the money back"));
+    assert!(shown.warnings.iter().any(|warning| warning.contains("somebody outside")));
+    // A plain hold may be confirmed by the person for whom the task runs; a role's may not.
+    let Answer::Pending { id: plain, .. } = rig.call("helpdesk.close", "{}") else { panic!() };
+    assert_eq!(rig.confirm("tess", &plain).unwrap(), Answered::Complete);
+    assert!(rig.confirm("tess", &id).is_err());
+    // A no lasts as long as the task.
+    rig.refuse("lena", &id, "no").unwrap();
+    rig.later(60 * 24 * 30);
+    assert!(refused(&rig.call("payments.create_refund", r#"{"amount":80}"#)).contains("refused exactly this"));
+    // When the task is over, what waited for it is too.
+    let late = rig.held(81);
+    rig.end_task("t-1");
+    assert!(matches!(rig.confirm("lena", &late), Err(AnswerError::Withdrawn(why)) if why.contains("task is over")));
 }
 
 #[test]
@@ -179,13 +232,25 @@ fn restart_fails_closed() {
     let (rig, found) = rig.crash(1);
     assert_eq!((found.waiting, found.in_flight.len()), (1, 0));
     assert_eq!(rig.state(&id), State::Waiting);
-    assert_eq!(run(sweep(&rig.means)).unwrap().executed, 0);
+    assert_eq!(rig.sweep(), 0);
     assert_eq!(rig.ran(), 0);
 }
 
 #[test]
 fn callback_failure_fails_closed() {
-    // The live system cannot be asked about its definitions.
+    // The live system cannot be asked whether it is still what it was.
+    let rig = Rig::new(settings());
+    let (waiting, confirmed) = (rig.held(80), rig.held(81));
+    rig.confirm("lena", &confirmed).unwrap();
+    rig.live.gone.lock().unwrap().insert("payments".into());
+    assert!(matches!(rig.confirm("lena", &waiting), Err(AnswerError::Withdrawn(_))));
+    assert!(matches!(rig.execute(&confirmed), Some(State::Withdrawn { .. })));
+    assert!(refused(&rig.call("payments.create_refund", r#"{"amount":82}"#)).contains("does not answer"));
+    assert_eq!(rig.ran(), 0);
+}
+
+#[test]
+fn what_could_not_be_sent_has_not_happened_and_says_so() {
     let rig = Rig::new(settings());
     let id = rig.held(80);
     rig.confirm("lena", &id).unwrap();
@@ -193,6 +258,25 @@ fn callback_failure_fails_closed() {
     assert!(matches!(rig.execute(&id), Some(State::Done { .. })));
     assert!(matches!(rig.collect(&id), Answer::Fault(text) if text.contains("nothing happened")));
     assert_eq!(rig.ran(), 0);
+}
+
+#[test]
+fn what_nobody_knows_the_outcome_of_is_told_and_not_run_again() {
+    let rig = Rig::new(settings());
+    let id = rig.held(80);
+    rig.confirm("lena", &id).unwrap();
+    for tool in ["create_refund", "reply"] {
+        rig.live.answers.lock().unwrap().insert(tool.into(), Sent::Unknown("it hung up".into()));
+    }
+    assert!(matches!(rig.execute(&id), Some(State::OutcomeUnknown { .. })));
+    assert_eq!(rig.execute(&id), None);
+    assert!(matches!(rig.call("helpdesk.reply", "{}"), Answer::OutcomeUnknown(_)));
+    assert_eq!(notice::unseen(&rig.means).unwrap().len(), 2);
+    // The same asking is told before it is anything new.
+    assert!(matches!(rig.call("payments.create_refund", r#"{"amount":80}"#), Answer::OutcomeUnknown(_)));
+    assert_eq!(rig.ran(), 2);
+    let (_, found) = rig.crash(0);
+    assert!(found.in_flight.is_empty(), "it was told once: {found:?}");
 }
 
 #[test]
@@ -370,7 +454,7 @@ fn a_late_answer_is_harmless_and_says_so() {
     let rig = Rig::new(settings());
     let id = rig.held(80);
     rig.later(31);
-    run(sweep(&rig.means)).unwrap();
+    rig.sweep();
     let said = rig.confirm("lena", &id).unwrap_err().to_string();
     assert!(said.contains("is expired already; your answer changed nothing"), "{said}");
     assert!(rig.refuse("lena", &id, "no").unwrap_err().to_string().contains("changed nothing"));
@@ -399,7 +483,7 @@ fn agents_cannot_flood_people() {
     rig.refuse("lena", &ids[1], "no").unwrap();
     assert!(refused(&rig.call("payments.create_refund", r#"{"amount":5}"#)).contains("4 since"));
     rig.later(24 * 60);
-    run(sweep(&rig.means)).unwrap();
+    rig.sweep();
     rig.held(5);
 }
 
@@ -434,12 +518,10 @@ fn nothing_in_force_refuses_everything() {
     let mut forged = crate::rig::release(1, &snapshot(SCOPE, LOCK));
     forged.snapshot = forged.snapshot.replacen("at most 200", "at most 900", 1);
     let value = serde_json::to_vec(&forged).unwrap();
-    let put = ambit::store::Put { key: "release/helper/0000000001".into(), expect: 0, value: Some(value) };
-    run(rig.means.record(vec![], move |_| vec![put], ambit::store::Durability::Now)).unwrap();
+    rig.put(Put { key: "release/helper/0000000001".into(), expect: 0, value: Some(value) });
     rig.releases.forget("helper");
     assert!(refused(&rig.call("helpdesk.get_ticket", "{}")).contains("not what was signed"));
     assert_eq!(rig.ran(), 0);
-    assert!(!CONFIG.is_empty());
 }
 
 #[test]

@@ -11,19 +11,20 @@ use std::time::Duration;
 
 use ambit::confirm::answer::{self, AnswerError, Answered};
 use ambit::confirm::people::{self, Enrolled, Peer, Proof, Say};
+use ambit::confirm::sweep::sweep;
 use ambit::confirm::{Kept, change, shown, wait};
 use ambit::daemon::releases::{self, KeptRelease, PART, Releases};
 use ambit::daemon::start::{Found, start};
 use ambit::gate::Answer;
 use ambit::gate::means::{Means, Settings, Systems};
 use ambit::gate::pass::pass;
-use ambit::gate::session::Session;
+use ambit::gate::session::{OpenTask, Session};
 use ambit::gate::{Sent, execute};
 use ambit::journal::{Journal, Kind, Mode, Record};
 use ambit::keys::{InstallationKeys, PublicKey, Signature, hex};
 use ambit::snapshot::Snapshot;
-use ambit::store::Store;
 use ambit::store::memory::Memory;
+use ambit::store::{Durability, Put, Store};
 use ambit::world::{Later, NoChance, World};
 use ambit_core::action::{Action, Digest, Gate};
 use ambit_core::hold::State;
@@ -138,12 +139,17 @@ pub struct Live {
     pub answers: Mutex<BTreeMap<String, Sent>>,
     /// Tools whose live definition changed.
     pub drifted: Mutex<BTreeSet<String>>,
+    /// Systems that cannot be asked.
+    pub gone: Mutex<BTreeSet<String>>,
 }
 
 impl Systems for Live {
     fn drift<'a>(&'a self, action: &'a Action) -> Later<'a, Result<Option<String>, String>> {
         Box::pin(async move {
             breathe().await;
+            if self.gone.lock().unwrap().contains(&action.system) {
+                return Err("it does not answer".to_owned());
+            }
             Ok(self.drifted.lock().unwrap().contains(&action.name).then(|| "its schema changed".to_owned()))
         })
     }
@@ -258,6 +264,10 @@ pub fn snapshot(scope: &str, lock: &str) -> Snapshot {
 }
 
 pub fn release(number: u64, snapshot: &Snapshot) -> KeptRelease {
+    release_until(number, snapshot, None)
+}
+
+pub fn release_until(number: u64, snapshot: &Snapshot, until: Option<Timestamp>) -> KeptRelease {
     let bytes = snapshot.bytes();
     let release = Release {
         agent: snapshot.agent().to_owned(),
@@ -269,7 +279,7 @@ pub fn release(number: u64, snapshot: &Snapshot) -> KeptRelease {
         narrows: vec![],
         widens: vec![],
         overrides: vec![],
-        until: None,
+        until,
         reverts_to: None,
     };
     let signature = sign(&key("dana"), releases::DOMAIN, &[&release.digest().0]);
@@ -382,6 +392,13 @@ impl Rig {
         run(execute::confirmed(&self.means, id)).unwrap()
     }
 
+    /// What a daemon does every few seconds; how many confirmed holds it found.
+    pub fn sweep(&self) -> usize {
+        let swept = run(sweep(&self.means)).unwrap();
+        swept.confirmed.iter().for_each(|id| drop(run(execute::confirmed(&self.means, id)).unwrap()));
+        swept.confirmed.len()
+    }
+
     pub fn collect(&self, id: &str) -> Answer {
         run(wait::wait(&self.means, &self.session, id)).unwrap()
     }
@@ -409,5 +426,30 @@ impl Rig {
 
     pub fn newest_release(&self) -> u64 {
         self.releases.of("helper").unwrap().last().map_or(0, |kept| kept.release.number)
+    }
+
+    /// The session works on that task from here on, which a trusted caller opened.
+    pub fn begin_task(&mut self, id: &str, on_behalf_of: &str) {
+        let task = OpenTask {
+            id: id.into(),
+            agent: "helper".into(),
+            name: "refund".into(),
+            request: Some("give her the money back".into()),
+            author: Some("customer@elsewhere.example".into()),
+            facts: vec![],
+            opened_by: "tess".into(),
+            on_behalf_of: Some(on_behalf_of.into()),
+        };
+        let value = Some(serde_json::to_vec(&task).unwrap());
+        self.put(Put { key: format!("task/{id}"), expect: 0, value });
+        self.session.task = Some(Arc::new(task));
+    }
+
+    pub fn end_task(&self, id: &str) {
+        self.put(Put { key: format!("task/{id}"), expect: 1, value: None });
+    }
+
+    pub fn put(&self, put: Put) {
+        run(self.means.record(vec![], move |_| vec![put], Durability::Now)).unwrap();
     }
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use ambit::confirm::answer::{self, Answered};
 use ambit::confirm::people::{Peer, Say};
-use ambit::confirm::sweep::sweep;
 use ambit::confirm::{change, notice, wait};
 use ambit::daemon::start::Found;
 use ambit::daemon::stop;
@@ -141,7 +140,7 @@ fn holds_after_a_crash(rig: &Rig, found: &Found, told: &Told, what: &str) {
 /// What comes of it when the gate then runs on: to a second start, after which nothing moves any more.
 fn runs_on(rig: Rig, told: &Told, what: &str) {
     let before = ran(&rig, "create_refund");
-    run(sweep(&rig.means)).unwrap();
+    rig.sweep();
     let hold = told.hold.as_deref();
     let state = hold.map(|id| rig.state(id));
     if told.complete {
@@ -157,7 +156,7 @@ fn runs_on(rig: Rig, told: &Told, what: &str) {
     let after = ran(&rig, "create_refund");
     assert!(after <= 1, "{what}");
     let (rig, _) = rig.crash(5);
-    run(sweep(&rig.means)).unwrap();
+    rig.sweep();
     in_order(&rig);
     if told.complete {
         assert_eq!(ran(&rig, "create_refund"), after, "{what}: ran again");
