@@ -16,6 +16,9 @@ pub struct Args {
     /// `ambit.toml`, or the directory it stands in [default: the nearest one from here upward]
     #[arg(long, global = true, value_name = "PATH", env = "AMBIT_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
+    /// Reach the daemon at this socket (`shared-socket` in `ambit.toml`), as another operating-system user than its own
+    #[arg(long, global = true, value_name = "PATH", env = "AMBIT_SOCKET", hide_env = true)]
+    pub socket: Option<PathBuf>,
     /// When to colour; `NO_COLOR` in the environment means never
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: When,

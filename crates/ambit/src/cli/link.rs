@@ -10,7 +10,7 @@ use clap::Args;
 use super::options::Options;
 use super::{Exit, Trouble};
 use crate::daemon::control::{DOMAIN, Reply, Request, Signed, signed_parts};
-use crate::daemon::dial::dial_or_start;
+use crate::daemon::dial::{DialError, dial_at, dial_or_start};
 use crate::daemon::hello::Hello;
 use crate::daemon::place::Place;
 use crate::escape::escape_lines;
@@ -40,12 +40,13 @@ impl Link {
     /// # Errors
     /// When it cannot be reached.
     pub fn open(options: &Options) -> Result<Link, Trouble> {
-        let config = options.config_path()?;
         let fault = |message: String| {
             Trouble::new(Exit::Fault, message, "`ambit serve` in another terminal shows what is wrong")
         };
-        let stream =
-            dial_or_start(&Place::of_config(&config), &config, &Hello::Person).map_err(|e| fault(e.to_string()))?;
+        let stream = reach(options, &Hello::Person).map_err(|error| match error {
+            Reach::Options(trouble) => trouble,
+            Reach::Dial(error) => fault(error.to_string()),
+        })?;
         let writer = stream.try_clone().map_err(|e| fault(e.to_string()))?;
         Ok(Link { reader: BufReader::new(stream), writer })
     }
@@ -90,6 +91,26 @@ impl Link {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Why the daemon was not reached.
+pub enum Reach {
+    /// There is no `ambit.toml`.
+    Options(Trouble),
+    /// It was not there, or did not let us in.
+    Dial(DialError),
+}
+
+/// Reaches the daemon: at the socket that was named, else at that of this `ambit.toml`, where one is started when none runs.
+///
+/// # Errors
+/// When it cannot be reached.
+pub fn reach(options: &Options, hello: &Hello) -> Result<UnixStream, Reach> {
+    if let Some(socket) = &options.socket {
+        return dial_at(socket, hello).map_err(Reach::Dial);
+    }
+    let config = options.config_path().map_err(Reach::Options)?;
+    dial_or_start(&Place::of_config(&config), &config, hello).map_err(Reach::Dial)
 }
 
 /// A reply of another kind than was asked for.

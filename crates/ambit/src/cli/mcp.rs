@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
+use super::link::{Reach, reach};
 use super::options::Options;
 use super::{Exit, Trouble};
-use crate::daemon::dial::{DialError, dial_or_start};
+use crate::daemon::dial::DialError;
 use crate::daemon::hello::Hello;
-use crate::daemon::place::Place;
 use crate::store::private;
 use crate::upstream::Secret;
 
@@ -35,9 +35,11 @@ pub struct McpArgs {
 /// # Errors
 /// When there is no token, or the daemon cannot be reached or does not let the agent in.
 pub fn run(said: &McpArgs, options: &Options) -> anyhow::Result<Exit> {
-    let config = options.config_path()?;
     let hello = Hello::Agent { agent: said.agent.clone(), token: token(said)? };
-    let stream = dial_or_start(&Place::of_config(&config), &config, &hello).map_err(|error| trouble(&error))?;
+    let stream = reach(options, &hello).map_err(|error| match error {
+        Reach::Options(trouble) => trouble,
+        Reach::Dial(error) => trouble(&error),
+    })?;
     drop(hello);
     // Unbuffered: a message waits for nothing.
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);

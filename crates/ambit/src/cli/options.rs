@@ -13,6 +13,8 @@ use crate::report;
 #[derive(Clone, Debug)]
 pub struct Options {
     config: Option<PathBuf>,
+    /// The shared socket at which the daemon is reached, where one was named.
+    pub socket: Option<PathBuf>,
 }
 
 impl Options {
@@ -27,7 +29,7 @@ impl Options {
         if choice != anstream::ColorChoice::Auto {
             choice.write_global();
         }
-        Options { config: args.config.clone() }
+        Options { config: args.config.clone(), socket: args.socket.clone() }
     }
 
     /// Where `ambit.toml` is.

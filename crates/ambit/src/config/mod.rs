@@ -333,11 +333,20 @@ pub struct State {
     /// The directory of the store, the journal and the keys.
     #[schemars(length(min = 1))]
     pub dir: String,
+    /// A second socket, for agents and people who run as other operating-system users than Ambit, by path; in a directory
+    /// that only Ambit's user may write to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub shared_socket: Option<String>,
+    /// The operating-system group whose members may open the second socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub shared_group: Option<String>,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { dir: ".ambit".to_owned() }
+        State { dir: ".ambit".to_owned(), shared_socket: None, shared_group: None }
     }
 }
 

@@ -20,6 +20,12 @@ pub trait Enrolled: Send + Sync {
 
     /// The operating-system user that proves a person.
     fn user(&self, person: &str) -> Option<u32>;
+
+    /// Whether that operating-system user is somebody's.
+    fn is_user(&self, user: u32) -> bool {
+        let _ = user;
+        false
+    }
 }
 
 /// The other end of the connection that an answer came over.

@@ -639,12 +639,11 @@ impl Control {
             reverts_to: words.reverts_to,
             agent,
         };
-        // A scope whose own owner may not sign it is nobody's.
         let draft = releases::judge(&read, release.clone()).map_err(refused)?;
-        owns(draft.circle(), &release.agent, &release.by)?;
-        if let Some(judge) = in_force {
-            owns(judge.circle(), &release.agent, &release.by)?;
-        }
+        // Who answers for what is in force decides what replaces it, also when they hand it over; the first release is
+        // signed by the owner that it names.
+        let circle = in_force.as_ref().map_or(draft.circle(), |judge| judge.circle());
+        owns(circle, &release.agent, &release.by)?;
         Ok(release)
     }
 

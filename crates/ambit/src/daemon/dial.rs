@@ -53,8 +53,16 @@ const SAID: usize = 2_000;
 /// # Errors
 /// When no daemon runs, or it does not let us in.
 pub fn dial(place: &Place, hello: &Hello) -> Result<UnixStream, DialError> {
-    let mut stream = UnixStream::connect(place.socket()).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => DialError::Nobody(place.socket()),
+    dial_at(&place.socket(), hello)
+}
+
+/// As [`dial`], at a socket named by its path: the one that is shared with other operating-system users.
+///
+/// # Errors
+/// As [`dial`].
+pub fn dial_at(socket: &Path, hello: &Hello) -> Result<UnixStream, DialError> {
+    let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => DialError::Nobody(socket.to_owned()),
         _ => DialError::Io(error),
     })?;
     stream.set_read_timeout(Some(ANSWER))?;

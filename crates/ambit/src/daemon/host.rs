@@ -11,7 +11,7 @@ use super::control::Control;
 use super::hello::Denied;
 use super::passage::AgentPassage;
 use super::releases::Releases;
-use super::socket::{Host, Peer};
+use super::socket::{Host, Peer, number_of};
 use super::systems::LiveSystems;
 use crate::confirm::people::Enrolled;
 use crate::escape::escape;
@@ -140,6 +140,10 @@ impl Host for House {
         Box::pin(self.control.serve(peer, from, to))
     }
 
+    fn is_person(&self, peer: Peer) -> bool {
+        rustix::process::geteuid().as_raw() == peer.user || self.means.enrolled.is_user(peer.user)
+    }
+
     fn may_rest(&self) -> bool {
         // Holds are durable, and agents start a daemon again; only what is on its way must not be left.
         self.means.flights.aloft(None) == 0
@@ -165,6 +169,16 @@ impl Enrolled for KnownPeople {
         people::find(self.store.as_ref(), person).ok().flatten().map(|person| person.public_key)
     }
 
+    fn is_user(&self, user: u32) -> bool {
+        let mut people = BTreeSet::new();
+        for agent in self.releases.agents() {
+            if let InForce::Judge(judge) = self.releases.in_force(&agent, Real.now()) {
+                people.extend(judge.circle().people.iter().cloned());
+            }
+        }
+        people.iter().any(|person| self.user(person) == Some(user))
+    }
+
     fn user(&self, person: &str) -> Option<u32> {
         // Every release that knows the person must say the same, or the user proves nobody.
         let mut users = BTreeSet::new();
@@ -176,7 +190,7 @@ impl Enrolled for KnownPeople {
         }
         let mut users = users.into_iter();
         match (users.next(), users.next()) {
-            (Some(Some(name)), None) => user_id(&name),
+            (Some(Some(name)), None) => number_of("/etc/passwd", &name),
             _ => None,
         }
     }
@@ -184,11 +198,4 @@ impl Enrolled for KnownPeople {
 
 fn knows(circle: &Circle, person: &str) -> bool {
     circle.people.contains(person)
-}
-
-/// The number of an operating-system user, from the system's own list.
-fn user_id(name: &str) -> Option<u32> {
-    let list = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = list.lines().find(|line| line.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
 }

@@ -11,7 +11,7 @@ use super::control::Control;
 use super::host::{House, KnownPeople};
 use super::place::Place;
 use super::releases::Releases;
-use super::socket::{Door, DoorError};
+use super::socket::{Door, DoorError, serve_shared, share};
 use super::start;
 use super::systems::{Happened, LiveSystems};
 use crate::config::{Limits, find};
@@ -79,6 +79,16 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
     said(&found);
     let house = Arc::new(house);
     let watching = tokio::spawn(watch(Arc::clone(&house), happened));
+    let shared = match Home::open(&options.config).ok().map(|home| (home.dir().to_owned(), home.config.state)) {
+        Some((dir, state)) => match &state.shared_socket {
+            Some(path) => {
+                let listener = share(&dir.join(path), state.shared_group.as_deref())?;
+                Some(tokio::spawn(serve_shared(listener, Arc::clone(&house) as Arc<_>)))
+            }
+            None => None,
+        },
+        None => None,
+    };
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
     door.serve(Arc::clone(&house) as Arc<_>, options.idle, ended()).await;
     // Nobody new comes in; what is on its way may arrive.
@@ -86,6 +96,9 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
     house.means.sessions.sever(None);
     while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if let Some(shared) = shared {
+        shared.abort();
     }
     sweeping.abort();
     watching.abort();

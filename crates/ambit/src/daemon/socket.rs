@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,12 @@ pub trait Host: Send + Sync + 'static {
 
     /// Serves a person's connection to its end. It was let in for no more than who the operating system says it is.
     fn person(&self, peer: Peer, from: Lines<OwnedReadHalf>, to: OwnedWriteHalf) -> Later<'_, ()>;
+
+    /// Whether whoever is at the other end of the shared socket may ask what people ask.
+    fn is_person(&self, peer: Peer) -> bool {
+        let _ = peer;
+        false
+    }
 
     /// Whether the daemon could end now if nobody is connected.
     fn may_rest(&self) -> bool {
@@ -129,7 +135,7 @@ impl Door {
             let (host, presence) = (Arc::clone(&host), inside.enter());
             tokio::spawn(async move {
                 let _presence = presence;
-                meet(stream, host.as_ref()).await;
+                meet(stream, host.as_ref(), false).await;
             });
         }
         let _ = std::fs::remove_file(self.place.socket());
@@ -161,6 +167,61 @@ impl Door {
         let _ = std::fs::remove_file(&aside);
         None
     }
+}
+
+/// Opens a second socket for agents and people who run as other users, in a directory that only this user may write to.
+/// `group`: whose members may open it. Must be called within a Tokio runtime.
+///
+/// # Errors
+/// When the directory is open to others, there is no such group, or the system says no.
+pub fn share(socket: &Path, group: Option<&str>) -> Result<UnixListener, DoorError> {
+    let failed = |error| DoorError::Io { socket: socket.to_owned(), error };
+    let parent = socket.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let found = std::fs::metadata(parent).map_err(failed)?;
+    if found.permissions().mode() & 0o022 != 0 && found.permissions().mode() & 0o1000 == 0 {
+        let why = format!("others may write to `{}`, and could put another socket in its place", parent.display());
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)));
+    }
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    // Closed to everybody until the group is set.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    if let Some(group) = group {
+        let number = number_of("/etc/group", group).ok_or_else(|| {
+            failed(std::io::Error::new(std::io::ErrorKind::NotFound, format!("there is no group `{group}`")))
+        })?;
+        std::os::unix::fs::chown(socket, None, Some(number)).map_err(failed)?;
+        std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
+    }
+    Ok(listener)
+}
+
+/// Lets agents and people in at a shared socket, for as long as it is polled.
+pub async fn serve_shared(listener: UnixListener, host: Arc<dyn Host>) {
+    let inside = Inside(Arc::new(watch::Sender::new(0)));
+    loop {
+        inside.until(|count| count < MOST).await;
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (host, presence) = (Arc::clone(&host), inside.enter());
+        tokio::spawn(async move {
+            let _presence = presence;
+            meet(stream, host.as_ref(), true).await;
+        });
+    }
+}
+
+/// The number of a user (`/etc/passwd`) or group (`/etc/group`), from the system's own list.
+#[must_use]
+pub fn number_of(list: &str, name: &str) -> Option<u32> {
+    let list = std::fs::read_to_string(list).ok()?;
+    let line = list.lines().find(|line| line.split(':').next() == Some(name))?;
+    line.split(':').nth(2)?.parse().ok()
 }
 
 /// How many are connected.
@@ -203,7 +264,7 @@ async fn rest(idle: Option<Duration>, inside: &Inside, host: &dyn Host) {
 }
 
 /// One connection, from its first line to its end.
-async fn meet(stream: UnixStream, host: &dyn Host) {
+async fn meet(stream: UnixStream, host: &dyn Host, shared: bool) {
     // Who cannot be told by the system is nobody.
     let Ok(peer) = stream.peer_cred() else { return };
     let peer = Peer { user: peer.uid(), process: peer.pid() };
@@ -225,6 +286,10 @@ async fn meet(stream: UnixStream, host: &dyn Host) {
             }
             Err(denied) => deny(&mut to, denied).await,
         },
+        Ok(Hello::Person) if shared && !host.is_person(peer) => {
+            let help = "people come as the user that runs Ambit, or as the `os-user` that the release names for them";
+            deny(&mut to, Denied::new("this operating-system user is nobody that Ambit knows as a person", help)).await;
+        }
         Ok(Hello::Person) => {
             if to.write_all(&Welcome::In.line()).await.is_ok() {
                 host.person(peer, lines.of_at_most(AGENT_LINE), to).await;

@@ -26,6 +26,7 @@ mod offline_explain;
 mod offline_test;
 mod offline_try;
 mod peers;
+mod people;
 mod reference;
 mod rig;
 mod simulation;
