@@ -246,11 +246,10 @@ fn shortcomings(home: &crate::home::Home, snapshot: &Snapshot) -> anyhow::Result
             found.push(format!("{file} line {}: {} ({})", one.at.line, one.message, one.name));
         }
     }
-    found.extend(tested(home, snapshot)?);
+    found.extend(super::test::shortcomings(home, snapshot.agent())?);
+    // What was tested was read after the snapshot was taken; it must be the same.
+    if Snapshot::take(home, snapshot.agent()).ok().as_ref() != Some(snapshot) {
+        return Err(Trouble::new(Exit::Refused, "the files changed while they were tested", "run it again").into());
+    }
     Ok(found)
-}
-
-/// What `ambit test` finds, a sentence each.
-fn tested(_home: &crate::home::Home, _snapshot: &Snapshot) -> anyhow::Result<Vec<String>> {
-    Ok(Vec::new())
 }

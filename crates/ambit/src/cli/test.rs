@@ -78,6 +78,28 @@ pub fn run(args: &TestArgs, options: &Options) -> anyhow::Result<Exit> {
     Ok(if fine { Exit::Fine } else { Exit::Refused })
 }
 
+/// What testing an agent's page, as it stands on the disk, finds wrong, a sentence each: scenarios that fail, lines that
+/// none holds.
+///
+/// # Errors
+/// When the page or a document of scenarios cannot be read, or has errors.
+pub fn shortcomings(home: &Home, agent: &str) -> anyhow::Result<Vec<String>> {
+    let Tested { outcome, file, .. } = Asked { agent: agent.to_owned(), path: None }.test(home)?;
+    let mut found: Vec<String> = outcome
+        .failed()
+        .map(|played| {
+            format!("{} line {}: the scenario does not come out as expected (`ambit test`)", played.file, played.line)
+        })
+        .collect();
+    for tried in outcome.unheld() {
+        let open = tried
+            .unheld()
+            .map(|step| format!("{file} line {}: no scenario notices when you {}", tried.line, step.done));
+        found.extend(open);
+    }
+    Ok(found)
+}
+
 /// A page that is to be tested.
 struct Asked {
     agent: String,

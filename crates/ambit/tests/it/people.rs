@@ -36,7 +36,7 @@ impl Town {
     fn released() -> Town {
         let town = Town::new();
         town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
-        town.fine_as("dana", &["release", "refund-helper", "--because", "the first", "--anyway"]);
+        town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
         town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
         town
     }
@@ -238,6 +238,16 @@ fn what_is_not_ready_is_released_only_with_the_waiver_on_record() {
     std::fs::write(town.path().join("SCOPE.md"), scope.replace("review-by: 2027-02-28\n", "")).unwrap();
     let release = ["release", "refund-helper", "--because", "x", "--as", "dana", "--passphrase-file", "dana.pass"];
     town.not(1, "review-date", &release);
+    let unheld = scope
+        .replace("| Pay in dollars ", "| Pay in dollars no more")
+        .lines()
+        .filter(|l| !l.contains("Pay in dollars"))
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n";
+    std::fs::write(town.path().join("SCOPE.md"), unheld).unwrap();
+    town.not(1, "no scenario notices when you drop the test `currency is \"EUR\"`", &release);
+    std::fs::write(town.path().join("SCOPE.md"), scope.replace("review-by: 2027-02-28\n", "")).unwrap();
     town.fine(&[&release[..], &["--anyway"]].concat());
     assert!(said(&town.run(&["status"])).contains("review-date"));
     assert!(said(&town.run(&["releases", "refund-helper"])).contains("review-date"));
@@ -355,7 +365,7 @@ fn over_the_shared_socket_an_agents_user_is_an_agent_and_no_person() {
     std::fs::write(&config, text).unwrap();
     std::fs::create_dir(town.path().join("shared")).unwrap();
     town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
-    town.fine_as("dana", &["release", "refund-helper", "--because", "the first", "--anyway"]);
+    town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
     let token = town.fine_as("dana", &["token", "refund-helper"]);
     let socket = town.path().join("shared/ambit.sock");
     let program = Program::reachable();
