@@ -46,13 +46,24 @@ finding!(can_never_applies, "can-never-applies",
 finding!(
     clause_not_here,
     "clause-not-here",
-    makes: ["write: call helpdesk.reply, otherwise a human"],
-    not: ["write: call helpdesk.reply, at most 3 times per day, otherwise a human, by support-lead"]
+    makes: [
+        "write: call helpdesk.reply, otherwise a human",
+        "write: call helpdesk.reply, by support-lead",
+        "read: helpdesk.get_ticket, within 5 minutes",
+        "confirm: helpdesk.reply, otherwise a human",
+        "cannot: helpdesk.reply, by support-lead"
+    ],
+    not: [
+        "write: call helpdesk.reply, at most 3 times per day, otherwise a human, by support-lead",
+        "write: call helpdesk.reply, by support-lead, otherwise a human, at most 3 times per day"
+    ]
 );
 finding!(confirm_never_applies, "confirm-never-applies", makes: ["confirm: helpdesk.reply\ncannot: anything in helpdesk"], not: ["confirm: helpdesk.reply\ncannot: call helpdesk.reply where urgent is true"]);
 finding!(duplicate_line, "duplicate-line", makes: ["read: helpdesk.get_ticket\nread: helpdesk.get_ticket, because twice"], not: ["write: call helpdesk.reply, at most 1 times per day\nwrite: call helpdesk.reply, at most 2 times per day"]);
 finding!(empty_system, "empty-system", makes: ["cannot: anything in empty"], not: ["cannot: anything in helpdesk"]);
 finding!(fires_when_absent, "fires-when-absent", makes: ["cannot: call helpdesk.reply where urgent is true"], not: ["cannot: call helpdesk.reply where urgent is true and urgent is given", "cannot: call payments.create_refund where amount is above 5", "write: call helpdesk.reply where urgent is true"]);
+finding!(limit_never_counts, "limit-never-counts", makes: ["write: call helpdesk.reply, at most 3 times at once"], not: ["write: call helpdesk.reply, at most 3 times per hour"]);
+finding!(limit_on_cannot, "limit-on-cannot", makes: ["cannot: helpdesk.reply, at most 3 times per hour"], not: ["confirm: helpdesk.reply, at most 3 times per hour"]);
 finding!(limit_not_provable, "limit-not-provable", makes: ["write: call helpdesk.reply, at most 3 rows at once", "write: update crm.customers (status), at most 3 of id per day"], not: ["write: update crm.customers (status), at most 3 rows at once", "write: call payments.create_refund, at most 3 of amount at once"]);
 finding!(line_reaches_nothing, "line-reaches-nothing", makes: ["write: create anything in helpdesk", "read: anything in gateway"], not: ["read: anything in helpdesk"]);
 finding!(needs_each, "needs-each", makes: ["write: call helpdesk.reply where cc is an address at \"acme.example\""], not: ["write: call helpdesk.reply where cc[] is an address at \"acme.example\"", "write: call helpdesk.reply where cc is not given"]);
@@ -71,7 +82,7 @@ finding!(unknown_system, "unknown-system", makes: ["read: helpdsk.get_ticket", "
 finding!(unknown_tag, "unknown-tag", makes: ["cannot: anything tagged backups"], not: ["cannot: anything tagged backup", "cannot: anything tagged pii"]);
 finding!(verb_does_not_apply, "verb-does-not-apply", makes: ["write: create helpdesk.reply", "write: call crm.notes", "cannot: run crm.notes", "cannot: create files.purge"], not: ["cannot: delete files.purge", "cannot: create files.write_file"]);
 finding!(verb_missing, "verb-missing", makes: ["write: crm.notes"], not: ["write: helpdesk.reply"]);
-finding!(verb_not_here, "verb-not-here", makes: ["read: call crm.notes", "write: every reading tool in helpdesk"], not: ["read: call helpdesk.get_ticket", "read: read crm.notes"]);
+finding!(verb_not_here, "verb-not-here", makes: ["read: call crm.notes", "read: update crm.notes", "write: read crm.notes", "write: every reading tool in helpdesk"], not: ["read: call helpdesk.get_ticket", "read: read crm.notes"]);
 finding!(wrong_list, "wrong-list", makes: ["write: call helpdesk.reply where recipient is an address at folders"], not: ["write: call files.write_file where path is under folders"]);
 finding!(wrong_set, "wrong-set", makes: ["write: call files.write_file where path is under the request"], not: ["write: call files.write_file where path is in the request"]);
 finding!(wrong_type, "wrong-type", makes: ["write: call payments.create_refund where amount is \"5\"", "write: call helpdesk.reply where recipient is above 5", "write: call helpdesk.reply, at most 5 of body per day"], not: ["write: call payments.create_refund where amount is 5"]);

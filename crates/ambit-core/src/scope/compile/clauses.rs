@@ -1,16 +1,24 @@
-//! Clauses must mean something on what the line reaches; where a clause may stand at all, the parser says.
+//! Clauses must mean something where they stand: what would say nothing would be believed to say something.
 
 use crate::catalog::{ResourceKind, SystemKind};
 use crate::policy::Setting;
 use crate::scope::diagnostics::{Diagnostic, nearest};
 use crate::scope::print::{print_limit, print_target};
-use crate::scope::{Counted, Line, Section, Target, Who};
+use crate::scope::{Counted, Line, Section, Target, Who, Window};
 
 /// Reports the clauses of a line that could never do anything, and people who are nobody.
 pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>) {
     let mut error =
         |name, message: String, help: String| found.push(Diagnostic::error(name, line.at.clone(), message, help));
+    let title = line.section.title();
     let asks = line.section == Section::MustConfirm || (line.section.is_can() && line.otherwise_human);
+    if line.otherwise_human && !line.section.is_can() {
+        error(
+            "clause-not-here",
+            format!("`otherwise a human` means nothing under `{title}`"),
+            "it belongs to a line under `It can read` or `It can write`".into(),
+        );
+    }
     if line.otherwise_human && line.section.is_can() && line.tests.is_empty() && line.limits.is_empty() {
         error(
             "clause-not-here",
@@ -18,9 +26,28 @@ pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>)
             "add a test (`where …`) or a limit (`at most …`), or take the clause out".into(),
         );
     }
+    for (stands, clause) in [(line.by.is_some(), "by"), (line.within.is_some(), "within")] {
+        if stands && !asks {
+            let help = if line.section.is_can() {
+                "add `otherwise a human`, or move the line to `## A human must confirm`"
+            } else {
+                "nobody confirms what it cannot touch: take the clause out"
+            };
+            error("clause-not-here", format!("`{clause}` means nothing here: nobody is asked"), help.into());
+        }
+    }
     for limit in &line.limits {
         let words = print_limit(limit);
+        if line.section == Section::CannotTouch {
+            let help = "what it cannot touch has no limit; put the limit on a line that grants";
+            error("limit-on-cannot", format!("`{words}` means nothing under `{title}`"), help.into());
+            continue;
+        }
         match &limit.of {
+            Counted::Times if limit.per == Window::AtOnce => {
+                let help = "write `per hour`, `per day` or `per task`";
+                error("limit-never-counts", format!("`{words}`: one action happens once"), help.into());
+            }
             Counted::Rows if !reaches_only(line, setting, |k| k == ResourceKind::Relation) => {
                 error(
                     "limit-not-provable",
