@@ -41,7 +41,13 @@ impl Counters {
                     uses.pop_front();
                 }
             }
-            uses.push_back((now, charge.amount));
+            // Uses of one instant leave the window together, so that one entry stands for all of them.
+            let together =
+                uses.back().filter(|(at, _)| *at == now).and_then(|(_, used)| used.checked_add(charge.amount));
+            match (uses.back_mut(), together) {
+                (Some((_, used)), Some(sum)) => *used = sum,
+                _ => uses.push_back((now, charge.amount)),
+            }
         }
     }
 

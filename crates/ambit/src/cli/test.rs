@@ -164,7 +164,7 @@ impl Asked {
             Some(path) => Page::read(path, &around)?,
             None => Page::of(home, &around)?,
         };
-        let sources = source::sources(&page)?;
+        let sources = source::sources(&page.path, &page.policy)?;
         Ok((page, around, sources))
     }
 }

@@ -318,3 +318,28 @@ fn an_earlier_step_may_be_said_once_for_many_times() {
     let came: Vec<&str> = played.iter().map(|p| p["came"].as_str().unwrap()).collect();
     assert_eq!(came, ["allow", "confirm", "confirm", "not-readable", "not-readable", "not-readable"]);
 }
+
+#[test]
+fn a_step_is_taken_so_many_times() {
+    let paper = refunds();
+    let before = "`crm.update_customer {\"id\": 1}; crm.update_customer {\"id\": 2}; crm.update_customer {\"id\": 3}`";
+    let with = |after: &str| {
+        assert!(REFUNDS.contains(before));
+        paper.write("SCOPE.md", &REFUNDS.replace(before, after));
+        tested(&paper).1["pages"][0]["scenarios"][3]["came"].clone()
+    };
+    assert_eq!(with("`3 times crm.update_customer {\"id\": 1}`"), "confirm");
+    assert_eq!(with("`2 times crm.update_customer {\"id\": 1}`"), "allow");
+    assert_eq!(with("`crm.update_customer {\"id\": 1}; 2 times crm.update_customer {\"id\": 2}`"), "confirm");
+    for wrong in ["`0 times crm.update_customer {\"id\": 1}`", "`10001 times crm.update_customer {\"id\": 1}`"] {
+        assert_eq!(with(wrong), "not-readable", "{wrong}");
+    }
+}
+
+#[test]
+fn what_no_scenario_holds_is_not_released() {
+    let ran = without("Clean up").ambit(&["release", "refund-helper", "--because", "x", "--as", "dana"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let says = "line 26: no scenario notices when you let it run without a human";
+    assert!(ran.err.contains(says), "{}", ran.err);
+}

@@ -41,7 +41,7 @@ pub(super) fn lines(
             };
             concern.with(line).into_iter().find(notices)
         });
-        let redundant = held_by.is_none() && is_redundant(policy, around, &weakened, start);
+        let redundant = held_by.is_none() && is_redundant(policy, &weakened, start);
         let suggestion = (held_by.is_none() && !redundant).then(|| suggester.suggest(&weakened));
         let Weakened { what, .. } = weakened;
         if let Some(line) = lines.get_mut(at) {

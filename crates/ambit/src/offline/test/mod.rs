@@ -4,6 +4,7 @@
 //! Scenarios are read once; only decisions are repeated, and only over those that touch what a weakened line is about.
 
 mod held;
+mod kinds;
 mod play;
 mod redundant;
 mod sample;

@@ -22,9 +22,6 @@ use super::{Came, Played};
 use crate::escape::escape;
 use crate::offline::{GivenTask, Surroundings, Trial, task, trial};
 
-/// A scenario has at most so many steps.
-const MOST_STEPS: usize = 10_000;
-
 /// A scenario that was read.
 pub(super) struct Play<'a> {
     file: &'a str,
@@ -43,8 +40,9 @@ pub(super) struct Seen {
 /// What a scenario says that its agent does.
 struct Read {
     task: Task,
-    /// The earlier steps and, last, what it tries. `Err`: refused whatever the page says, and why.
-    steps: Vec<Result<Reading, String>>,
+    /// The earlier steps and, last, what it tries, each with how often it is taken. `Err`: refused whatever the page
+    /// says, and why.
+    steps: Vec<(u32, Result<Reading, String>)>,
 }
 
 impl<'a> Play<'a> {
@@ -63,7 +61,7 @@ impl<'a> Play<'a> {
     pub(super) fn played(&self, policy: &Policy) -> Played {
         let (came, grounds, note) = match &self.read {
             Err(why) => (Came::NotReadable, vec![only(why.clone())], None),
-            Ok(read) => match read.steps.last() {
+            Ok(read) => match read.steps.last().map(|(_, reading)| reading) {
                 Some(Err(why)) => {
                     let note = "it is refused whatever the page says, so it holds no line";
                     (Came::Refuse, vec![only(why.clone())], Some(note.to_owned()))
@@ -95,7 +93,7 @@ impl<'a> Play<'a> {
     /// What that policy makes of it; `None`: it cannot be read.
     pub(super) fn seen(&self, policy: &Policy) -> Option<Seen> {
         let read = self.read.as_ref().ok()?;
-        match read.steps.last()? {
+        match &read.steps.last()?.1 {
             Ok(_) => read
                 .decide(policy, self.start)
                 .map(|decision| Seen { verdict: decision.verdict, asked: asked(&decision) }),
@@ -105,7 +103,7 @@ impl<'a> Play<'a> {
 
     /// What its last step calls, with the arguments.
     pub(super) fn calls(&self) -> Option<(ResourceId, &Value)> {
-        let reading = self.read.as_ref().ok()?.steps.last()?.as_ref().ok()?;
+        let reading = self.read.as_ref().ok()?.steps.last()?.1.as_ref().ok()?;
         let own = reading.effects.iter().find(|effect| effect.standing == Standing::Own)?;
         Some((own.resource, reading.values.get(own.subject?)?))
     }
@@ -114,7 +112,7 @@ impl<'a> Play<'a> {
     pub(super) fn touches(&self) -> Option<BTreeSet<ResourceId>> {
         let Ok(read) = &self.read else { return Some(BTreeSet::new()) };
         let mut touched = BTreeSet::new();
-        for reading in read.steps.iter().flatten() {
+        for reading in read.steps.iter().flat_map(|(_, reading)| reading) {
             if !reading.unread.is_empty() || reading.effects.is_empty() {
                 return None;
             }
@@ -128,15 +126,17 @@ impl Read {
     /// The decision over the last step, after the earlier ones were decided and charged: what is allowed runs, what is
     /// held is confirmed and runs, what is refused does not run.
     fn decide(&self, policy: &Policy, start: Timestamp) -> Option<Decision> {
-        let (last, earlier) = self.steps.split_last()?;
+        let ((_, last), earlier) = self.steps.split_last()?;
         let last = last.as_ref().ok()?;
         let mut counters = Counters::new();
         let of_task = Some(self.task.name.as_str());
         let mut now = start;
-        for reading in earlier {
-            if let Ok(reading) = reading {
-                let decision = self.at(policy, reading, &counters, now);
-                counters.charge(policy.limits(), &decision.charges, now, of_task);
+        for (times, reading) in earlier {
+            for _ in 0..*times {
+                if let Ok(reading) = reading {
+                    let decision = self.at(policy, reading, &counters, now);
+                    counters.charge(policy.limits(), &decision.charges, now, of_task);
+                }
             }
             now = Timestamp(now.0 + 1);
         }
@@ -164,32 +164,35 @@ fn read(scenario: &Scenario, policy: &Policy, around: &Surroundings) -> Result<R
     let given = GivenTask { name, request: Some(scenario.told.clone()), author: scenario.author.clone(), facts };
     let task = given.open(policy);
     let mut steps = Vec::new();
-    let earlier = scenario.after.iter().map(|step| repeated(step));
-    for (times, step) in earlier.chain([(1, scenario.tries.as_str())]) {
-        let read = match Attempt::parse(step) {
-            Ok(Attempt::Sql { .. }) => return Err(trial::NOT_READABLE.to_owned()),
-            Ok(attempt) => trial::read(around, &attempt, Some(&task.name)),
-            Err(error) => match trial::invalid(&error) {
-                Some(why) => Err(why),
-                None => return Err(format!("`{}`: {error}", escape(step))),
-            },
-        };
-        if steps.len() + times > MOST_STEPS {
-            return Err(format!("more than {MOST_STEPS} steps"));
-        }
-        steps.extend(std::iter::repeat_n(read, times));
+    for step in &scenario.after {
+        let (times, step) = times(step)?;
+        steps.push((times, step_of(step, around, &task)?));
     }
+    steps.push((1, step_of(&scenario.tries, around, &task)?));
     Ok(Read { task, steps })
 }
 
-/// `20 times STEP` is that step twenty times over, so that using up a limit is one line; anything else is one step.
-fn repeated(step: &str) -> (usize, &str) {
-    let repeated = || {
-        let (count, step) = step.split_once(" times ")?;
-        let digits = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
-        Some((digits.then(|| count.parse().unwrap_or(MOST_STEPS + 1))?, step))
-    };
-    repeated().unwrap_or((1, step))
+/// At most so many times is one step taken.
+const MOST_TIMES: u32 = 10_000;
+
+/// How often an earlier step is taken: `30 times crm.add_note {…}`, so that using up a limit is one line; or once.
+fn times(step: &str) -> Result<(u32, &str), String> {
+    let Some((count, rest)) = step.trim().split_once(" times ") else { return Ok((1, step)) };
+    if count.is_empty() || !count.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok((1, step));
+    }
+    match count.parse() {
+        Ok(times) if (1..=MOST_TIMES).contains(&times) => Ok((times, rest)),
+        _ => Err(format!("`{}`: a step is taken from 1 to {MOST_TIMES} times", escape(step))),
+    }
+}
+
+fn step_of(step: &str, around: &Surroundings, task: &Task) -> Result<Result<Reading, String>, String> {
+    match Attempt::parse(step) {
+        Ok(Attempt::Sql { .. }) => Err(trial::NOT_READABLE.to_owned()),
+        Ok(attempt) => Ok(trial::read(around, &attempt, Some(&task.name))),
+        Err(error) => trial::invalid(&error).map(Err).ok_or_else(|| format!("`{}`: {error}", escape(step))),
+    }
 }
 
 fn expected(then: Then) -> Came {

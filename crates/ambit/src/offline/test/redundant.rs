@@ -2,8 +2,8 @@
 //! scenario can hold such a step, so none is asked for.
 //!
 //! It is proved, not sampled: the lines that speak of a tool tell only so many kinds of calls apart, and one call of every
-//! kind is decided both ways. Where the kinds cannot be told (patterns, addresses, paths into objects, words of a
-//! request), nothing is claimed.
+//! kind is decided both ways, whether or not the tool's schema would take it. Where the kinds cannot be told (patterns,
+//! several questions about one address, paths into objects, words of a request), nothing is claimed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +11,18 @@ use ambit_core::catalog::{Resource, ResourceId, ResourceKind, Type};
 use ambit_core::decide::{Facts, Usage, decide};
 use ambit_core::decimal::Decimal;
 use ambit_core::decision::{Decision, LimitId, Verdict};
+use ambit_core::effect::{Effect, Extent, FieldSet, Standing, Verb};
 use ambit_core::policy::{Policy, PolicyLine};
 use ambit_core::reading::{Reach, Reading, Unread};
-use ambit_core::scope::{Ask, Counted, Fields, Literal, Tasks, Who, Window};
+use ambit_core::scope::{Ask, Counted, Fields, Literal, Path, Tasks, Who, Window};
 use ambit_core::task::Task;
 use ambit_core::time::Timestamp;
 use ambit_core::value::Value;
 use ambit_core::weaken::{Change, Weakened};
-use ambit_effects::attempt::Attempt;
+use ambit_effects::schema::filled;
 
+use super::kinds;
 use super::sample::of_shape;
-use crate::offline::{Surroundings, trial};
 
 /// At most so many decisions are compared.
 const MOST_COMPARED: usize = 20_000;
@@ -31,7 +32,7 @@ const MOST_LIMITS: usize = 4;
 const MOST_TOOLS: usize = 16;
 
 /// Whether that step makes no difference to any call of any tool.
-pub(super) fn is_redundant(policy: &Policy, around: &Surroundings, weakened: &Weakened, now: Timestamp) -> bool {
+pub(super) fn is_redundant(policy: &Policy, weakened: &Weakened, now: Timestamp) -> bool {
     let Some(line) = policy.line(weakened.line) else { return false };
     let provable = match weakened.change {
         Change::Drop | Change::ConfirmToCan | Change::DropTest(_) | Change::DropTasks => true,
@@ -45,7 +46,7 @@ pub(super) fn is_redundant(policy: &Policy, around: &Surroundings, weakened: &We
     let mut left = MOST_COMPARED;
     tools.into_iter().all(|tool| {
         let Some(kinds) = Kinds::of(policy, tool, weakened.change) else { return false };
-        kinds.agree(around, policy, &weakened.policy, now, &mut left)
+        kinds.agree(policy, &weakened.policy, now, &mut left)
     })
 }
 
@@ -67,7 +68,6 @@ fn tools(policy: &Policy, line: &PolicyLine) -> Option<BTreeSet<ResourceId>> {
 
 /// The kinds of calls of one tool that the lines tell apart.
 struct Kinds<'a> {
-    system: String,
     resource: &'a Resource,
     id: ResourceId,
     /// By argument: one value of each kind; `None`: not given.
@@ -79,7 +79,6 @@ struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     fn of(policy: &'a Policy, id: ResourceId, change: Change) -> Option<Kinds<'a>> {
         let resource = policy.catalog().resource(id)?;
-        let system = policy.catalog().system(resource.system)?.name.clone();
         let touched: BTreeSet<ResourceId> =
             resource.declared.effects.iter().map(|effect| effect.resource).chain([id]).collect();
         let lines: Vec<&PolicyLine> = policy
@@ -90,26 +89,24 @@ impl<'a> Kinds<'a> {
         if lines.iter().any(|line| line.line.until.is_some()) {
             return None;
         }
-        let mut constants: BTreeMap<String, Vec<&Literal>> = BTreeMap::new();
-        for line in &lines {
-            for test in &line.line.tests {
-                let [step] = test.path.steps.as_slice() else { return None };
-                if step.each {
-                    return None;
-                }
-                let known = constants.entry(step.name.clone()).or_default();
-                for predicate in &test.any {
-                    known.extend(told_apart(&predicate.ask)?);
-                }
-            }
+        let mut asked: BTreeMap<&str, Vec<Ask>> = BTreeMap::new();
+        for test in lines.iter().flat_map(|line| &line.line.tests) {
+            let asks = test.any.iter().map(|predicate| predicate.ask.clone());
+            asked.entry(argument(&test.path)?).or_default().extend(asks);
         }
         let mut limits = BTreeSet::new();
         for line in &lines {
             for ((limit, info), said) in line.limits().iter().zip(&line.line.limits) {
+                match &said.of {
+                    // What is summed finds room or none, and more than the limit allows never does.
+                    Counted::Sum(path) => {
+                        asked.entry(argument(path)?).or_default().push(Ask::AtMost(Literal::Number(said.most)));
+                    }
+                    Counted::Times => {}
+                    Counted::Rows => return None,
+                }
                 if info.window != Window::AtOnce {
                     limits.insert(*limit);
-                } else if !matches!(said.of, Counted::Times) {
-                    return None;
                 }
             }
         }
@@ -119,12 +116,10 @@ impl<'a> Kinds<'a> {
         let listed = listed(&lines, resource, change);
         let mut arguments = BTreeMap::new();
         for field in &resource.fields {
-            let tested = constants.remove(&field.name);
-            let mut kinds = match tested {
-                Some(constants) => values(&constants, field.shape.types.clone(), field.shape.only.as_deref())?,
+            let kinds = match asked.remove(field.name.as_str()) {
+                Some(asks) => kinds::of(&asks, &field.shape, &policy.setting().lists)?,
                 None => vec![of_shape(&field.shape)],
             };
-            kinds.dedup();
             let mut kinds: Vec<Option<Value>> = kinds.into_iter().map(Some).collect();
             let matters = kinds.len() > 1 || listed.contains(field.name.as_str());
             if matters && (field.shape.types.is_empty() || field.shape.types.contains(&Type::Null)) {
@@ -138,8 +133,7 @@ impl<'a> Kinds<'a> {
         // Where the schema takes what it does not list, that is a kind of its own; else such a call is refused anyway.
         arguments.insert(unlisted(resource), vec![None, Some(Value::Text(String::new()))]);
         // A test on an argument that the schema does not list: an open schema, of which the kinds are not known.
-        constants.is_empty().then(|| Kinds {
-            system,
+        asked.is_empty().then(|| Kinds {
             resource,
             id,
             arguments,
@@ -149,7 +143,7 @@ impl<'a> Kinds<'a> {
     }
 
     /// Whether both policies decide every kind alike. `left` decisions may still be compared.
-    fn agree(&self, around: &Surroundings, one: &Policy, other: &Policy, now: Timestamp, left: &mut usize) -> bool {
+    fn agree(&self, one: &Policy, other: &Policy, now: Timestamp, left: &mut usize) -> bool {
         let states: usize = 1 << self.limits.len();
         let calls = self.arguments.values().try_fold(1usize, |product, kinds| product.checked_mul(kinds.len()));
         let count = calls.and_then(|calls| calls.checked_mul(states * self.tasks.len() * 2));
@@ -159,22 +153,21 @@ impl<'a> Kinds<'a> {
         }
         let mut call = vec![0; self.arguments.len()];
         loop {
-            if let Some(reading) = self.read(around, &call) {
-                let unread = Reading {
-                    unread: [Reach::Resource(self.id), Reach::System(self.resource.system), Reach::Anything]
-                        .into_iter()
-                        .map(|reach| Unread { what: String::new(), reach })
-                        .collect(),
-                    ..reading.clone()
-                };
-                for reading in [&reading, &unread] {
-                    for task in &self.tasks {
-                        for state in 0..states {
-                            let used = Used { full: &self.limits, state, policy: one };
-                            let facts = Facts { now: Some(now), task: task.as_ref(), usage: &used };
-                            if matters(&decide(one, reading, &facts)) != matters(&decide(other, reading, &facts)) {
-                                return false;
-                            }
+            let reading = self.reading(&call);
+            let unread = Reading {
+                unread: [Reach::Resource(self.id), Reach::System(self.resource.system), Reach::Anything]
+                    .into_iter()
+                    .map(|reach| Unread { what: String::new(), reach })
+                    .collect(),
+                ..reading.clone()
+            };
+            for reading in [&reading, &unread] {
+                for task in &self.tasks {
+                    for state in 0..states {
+                        let used = Used { full: &self.limits, state, policy: one };
+                        let facts = Facts { now: Some(now), task: task.as_ref(), usage: &used };
+                        if felt(&decide(one, reading, &facts)) != felt(&decide(other, reading, &facts)) {
+                            return false;
                         }
                     }
                 }
@@ -185,15 +178,36 @@ impl<'a> Kinds<'a> {
         }
     }
 
-    /// What that call does; `None`: it is refused whatever the page says.
-    fn read(&self, around: &Surroundings, call: &[usize]) -> Option<Reading> {
-        let members = self.arguments.iter().zip(call).filter_map(|((name, kinds), at)| {
-            let value = kinds.get(*at)?.clone()?;
-            Some((name.clone(), value))
+    /// What that call does: itself, and what calling the tool is declared to do.
+    fn reading(&self, call: &[usize]) -> Reading {
+        let members: Vec<(String, Value)> = self
+            .arguments
+            .iter()
+            .zip(call)
+            .filter_map(|((name, kinds), at)| Some((name.clone(), kinds.get(*at)?.clone()?)))
+            .collect();
+        let mut fields = FieldSet::new();
+        for (name, _) in members.iter().filter(|(_, value)| *value != Value::Null) {
+            match self.resource.field_named(name) {
+                Some(place) => fields.insert(place),
+                None => fields.insert_unlisted(),
+            }
+        }
+        let effect = |verb, resource, fields, standing, subject| Effect {
+            verb,
+            resource,
+            fields,
+            extent: Extent::default(),
+            standing,
+            subject,
+        };
+        let own = effect(Verb::Call, self.id, fields, Standing::Own, Some(0));
+        let besides = self.resource.declared.effects.iter().map(|declared| {
+            let subject = (declared.resource == self.id).then_some(0);
+            effect(declared.verb, declared.resource, declared.fields.clone(), Standing::Declared, subject)
         });
-        let arguments = ambit_effects::json::write(&Value::Map(members.collect()));
-        let attempt = Attempt::Call { system: self.system.clone(), name: self.resource.name.clone(), arguments };
-        trial::read(around, &attempt, None).ok()
+        let values = vec![filled(Value::Map(members), &self.resource.fields)];
+        Reading { effects: std::iter::once(own).chain(besides).collect(), unread: Vec::new(), values }
     }
 
     /// The next call, as a number whose digits are the kinds of the arguments.
@@ -209,77 +223,12 @@ impl<'a> Kinds<'a> {
     }
 }
 
-/// The constants that a question tells values apart by; `None`: it tells more apart than that.
-fn told_apart(ask: &Ask) -> Option<Vec<&Literal>> {
-    let constants = match ask {
-        Ask::Is(literal) | Ask::AtLeast(literal) | Ask::AtMost(literal) | Ask::Above(literal) | Ask::Below(literal) => {
-            vec![literal]
-        }
-        Ask::In(ambit_core::scope::Set::Values(literals)) => literals.iter().collect(),
-        Ask::Given | Ask::True | Ask::False => Vec::new(),
-        _ => return None,
-    };
-    // A date is told from a text that is none, and that in turn from another type.
-    (!constants.iter().any(|literal| matches!(literal, Literal::Date(_)))).then_some(constants)
-}
-
-/// One value of each kind that the constants tell apart, of every type that may stand there; `None`: two of them are too
-/// close to find a value between.
-fn values(constants: &[&Literal], types: BTreeSet<Type>, only: Option<&[Value]>) -> Option<Vec<Value>> {
-    if let Some(only) = only {
-        return Some(only.to_vec());
+/// The argument that a path is; `None`: it leads into one.
+fn argument(path: &Path) -> Option<&str> {
+    match path.steps.as_slice() {
+        [step] if !step.each => Some(&step.name),
+        _ => None,
     }
-    let may_be = |one: Type| types.is_empty() || types.contains(&one);
-    let mut values = Vec::new();
-    if may_be(Type::Text) {
-        let mut other = "something else".to_owned();
-        for literal in constants {
-            if let Literal::Text(text) = literal {
-                values.push(Value::Text(text.clone()));
-                if other == *text {
-                    other.push_str(" again");
-                }
-            }
-        }
-        while values.contains(&Value::Text(other.clone())) {
-            other.push('x');
-        }
-        values.push(Value::Text(other));
-    }
-    if may_be(Type::Number) {
-        let numbers =
-            constants.iter().filter_map(|literal| if let Literal::Number(n) = literal { Some(*n) } else { None });
-        values.extend(numbers_apart(numbers.collect())?.into_iter().map(Value::Number));
-    }
-    if may_be(Type::Bool) {
-        values.extend([Value::Bool(true), Value::Bool(false)]);
-    }
-    if may_be(Type::List) || may_be(Type::Map) {
-        values.push(Value::List(Vec::new()));
-        values.push(Value::Map(Vec::new()));
-    }
-    Some(values)
-}
-
-/// Each number, one between each two that follow on one another, one below and one above all.
-fn numbers_apart(mut numbers: Vec<Decimal>) -> Option<Vec<Decimal>> {
-    numbers.sort();
-    numbers.dedup();
-    let one = Decimal::from(1);
-    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Some(vec![one]) };
-    let mut apart = vec![first.checked_sub(one)?, last.checked_add(one)?];
-    for (low, high) in numbers.iter().zip(numbers.iter().skip(1)) {
-        // Whole where that is possible, because many schemas take no fractions; a fraction besides, because others do.
-        let steps = ["1", "0.5", "0.01", "0.0001"].iter().filter_map(|step| Decimal::parse(step));
-        let between: Vec<Decimal> =
-            steps.filter_map(|step| low.checked_add(step)).filter(|number| number < high).take(2).collect();
-        if between.is_empty() {
-            return None;
-        }
-        apart.extend(between);
-    }
-    apart.extend(&numbers);
-    Some(apart)
 }
 
 /// The arguments that field lists tell apart: those that stand in one, and one that stands in none.
@@ -347,7 +296,7 @@ struct Felt {
     bounds: String,
 }
 
-fn matters(decision: &Decision) -> Felt {
+fn felt(decision: &Decision) -> Felt {
     Felt {
         verdict: decision.verdict,
         asked: asked(decision),

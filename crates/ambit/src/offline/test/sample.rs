@@ -17,7 +17,7 @@ use ambit_effects::json;
 
 use crate::offline::task::value_of;
 
-/// A limit is used up in so many earlier steps at most.
+/// A step is suggested to be taken up to so many times.
 const MOST_STEPS: u64 = 1_000;
 /// What a person replaces by what the agent would be told.
 const TOLD: &str = "…";
@@ -118,7 +118,7 @@ impl Made<'_> {
             after: match steps {
                 0 => Vec::new(),
                 1 => vec![tries.clone()],
-                steps => vec![format!("{steps} times {tries}")],
+                many => vec![format!("{many} times {tries}")],
             },
             tries,
             then: Then::Refuse,
@@ -278,7 +278,7 @@ fn text(text: impl Into<String>) -> Value {
 }
 
 /// Values for which the question (without its *not*) is answered yes, or no.
-fn values(predicate: &Predicate, yes: bool, shape: Option<&Shape>) -> Vec<Value> {
+pub(super) fn values(predicate: &Predicate, yes: bool, shape: Option<&Shape>) -> Vec<Value> {
     let step = |from: &Literal, by: i64| match from {
         Literal::Number(number) if by < 0 => number.checked_sub(Decimal::from(1)).map(Value::Number),
         Literal::Number(number) if by > 0 => number.checked_add(Decimal::from(1)).map(Value::Number),

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ambit_core::policy::Policy;
 use ambit_core::scope::diagnostics::Severity;
 use ambit_core::scope::{Scenario, parse};
 
 use crate::home::{self, OpenError};
-use crate::offline::{Page, PageError};
+use crate::offline::PageError;
 use crate::report::Findings;
 
 /// How the name of a document of scenarios ends.
@@ -21,14 +22,14 @@ pub struct Source {
     pub scenarios: Vec<Scenario>,
 }
 
-/// The scenarios of a page: its own, then those of the `*.scenarios.md` in its directory, by name. `NAME.scenarios.md`
+/// The scenarios of the page at that path: its own, then those of the `*.scenarios.md` in its directory, by name. `NAME.scenarios.md`
 /// belongs to `NAME.md` alone where that stands there too; any other belongs to every page of the directory.
 ///
 /// # Errors
 /// When a document cannot be read, or has errors.
-pub fn sources(page: &Page) -> Result<Vec<Source>, PageError> {
-    let mut sources = vec![Source { file: page.shown(), scenarios: page.policy.document().scenarios.clone() }];
-    for path in beside(&page.path)? {
+pub fn sources(path: &Path, policy: &Policy) -> Result<Vec<Source>, PageError> {
+    let mut sources = vec![Source { file: home::shown(path), scenarios: policy.document().scenarios.clone() }];
+    for path in beside(path)? {
         let text = home::read_text(&path)?;
         let file = home::shown(&path);
         let (scenarios, diagnostics) = parse::parse_scenarios(&text);
