@@ -95,7 +95,7 @@ pub async fn confirm(
         let vote =
             Vote { person: proved.person.clone(), binding, at, strength: proved.strength, advised: proved.advised };
         let said = kept.hold.confirm(vote, &circle)?;
-        let details = json!({ "binding": binding, "strength": proved.strength, "advised": proved.advised });
+        let details = said_how(binding, &proved, proof);
         let entry = Entry { person: Some(proved.person.clone()), ..kept.entry(Kind::Confirmed, details) };
         let entries = if said == Counted::Already { vec![] } else { vec![entry] };
         Ok(Step { said, entries, puts: vec![] })
@@ -132,7 +132,7 @@ pub async fn refuse(
             return Err(Denial::OtherBinding);
         }
         kept.hold.refuse(&proved.person, because, at, &circle)?;
-        let details = json!({ "binding": binding, "strength": proved.strength, "advised": proved.advised });
+        let details = said_how(binding, &proved, proof);
         let entry = Entry { person: Some(proved.person.clone()), ..kept.entry(Kind::HoldRefused, details) };
         let no = No {
             until: kept.frame.task.is_none().then_some(Timestamp(at.0.saturating_add(DAY))),
@@ -172,6 +172,13 @@ pub(crate) fn refused_before(means: &Means, agent: &str, action: Digest, now: Ti
 
 pub(crate) fn no_key(agent: &str, action: Digest) -> String {
     format!("refused/{agent}/{action}")
+}
+
+/// How a person said it. With the signature, a third party can check who answered what without trusting this machine.
+fn said_how(binding: Digest, proved: &Proved, proof: &Proof) -> serde_json::Value {
+    json!({
+        "binding": binding, "strength": proved.strength, "advised": proved.advised, "signature": proof.signature,
+    })
 }
 
 fn prove(means: &Means, kept: &Kept, peer: Peer, proof: &Proof, statement: &[&[u8]]) -> Result<Proved, NotProved> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ambit::confirm::answer::{self, AnswerError, Answered};
 use ambit::confirm::notice;
-use ambit::confirm::people::{NotProved, Peer, Proof, Say};
+use ambit::confirm::people::{self, NotProved, Peer, Proof, Say};
 use ambit::confirm::sweep::sweep;
 use ambit::gate::means::Settings;
 use ambit::gate::{Answer, Sent, execute};
@@ -444,6 +444,13 @@ fn the_record_reconstructs_asked_decided_confirmed_executed() {
     let kinds: Vec<Kind> = about.iter().map(|record| record.kind).collect();
     assert_eq!(kinds, [Kind::Asked, Kind::Decided, Kind::Held, Kind::Confirmed, Kind::Executing, Kind::Outcome]);
     assert_eq!(about[3].person.as_deref(), Some("lena"));
+    // A third party checks her signature over what the record says was held.
+    let said = |at: usize, name: &str| about[at].details[name].as_str().unwrap().to_owned();
+    let binding = Digest::from_hex(&said(2, "binding")).unwrap();
+    assert_eq!(said(3, "binding"), binding.to_string());
+    let signature = ambit::keys::Signature::from_hex(&said(3, "signature")).unwrap();
+    let statement = people::statement(Say::Confirm, &id, &binding, "");
+    assert!(crate::rig::public(&crate::rig::key("lena")).verify(people::DOMAIN, &statement, &signature));
     assert!(about.iter().all(|record| record.action == about[0].action && record.agent.as_deref() == Some("helper")));
     // No argument's value stands outside the sealed payloads.
     assert!(about.iter().all(|record| !record.details.to_string().contains("amount\":80")));

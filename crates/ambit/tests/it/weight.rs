@@ -17,9 +17,9 @@ use ambit::store::{Batch, Durability, Put, Store};
 
 use crate::rig::{Keys, Live, Rig, settings};
 
-/// Resident memory of this process, in MiB.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+/// Resident memory of a process, in MiB.
+pub fn resident(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
@@ -41,11 +41,11 @@ fn ten_thousand_waiting_holds_weigh_little() {
     }
     store.sync().unwrap();
     drop(rig);
-    let before = resident();
+    let before = resident("self");
     let started = Instant::now();
     let queue = Queue::open(&store).unwrap();
     assert_eq!(queue.waiting(None).len(), 10_000);
-    let after = resident();
+    let after = resident("self");
     println!("{before} MiB before, {after} MiB with 10,000 holds, found in {:?}", started.elapsed());
     assert!(after < 150, "{after} MiB");
     assert!(after.saturating_sub(before) < 60, "{} MiB", after - before);
