@@ -139,10 +139,14 @@ impl<'a> Case<'a> {
         }
         let mut stricter = false;
         for (entry, line) in self.lines() {
-            if entry.section.is_can() || !self.touches(entry) || !is_in_force(&line.line, self.facts).fires() {
+            // The strictest stand first.
+            if entry.section.is_can() {
+                break;
+            }
+            if !self.touches(entry) || !self.in_force(entry, line).fires() {
                 continue;
             }
-            let truth = line.tests.as_ref().map_or(Truth::Yes, |tests| tests.fires(self.subject, self.facts.task));
+            let truth = entry.tests.as_ref().map_or(Truth::Yes, |tests| tests.fires(self.subject, self.facts.task));
             if !truth.fires() {
                 continue;
             }
@@ -170,30 +174,25 @@ impl<'a> Case<'a> {
     /// Whether *can* lines cover the effect; if so they say so and are charged.
     fn granted(&self, said: &mut Said) -> bool {
         // What is called is covered by one line, whose tests were asked of this very call. Columns are covered by several together.
-        let together = !self.is_called();
+        if self.is_called() {
+            return self.granted_alone(said);
+        }
         let mut covered = FieldSet::new();
         let mut passed: SmallVec<[(&Entry, &PolicyLine); 4]> = SmallVec::new();
         for (entry, line) in self.lines() {
-            if !entry.section.is_can()
-                || !entry.verbs.has(self.effect.verb)
-                || !is_in_force(&line.line, self.facts).grants()
-            {
+            if !entry.section.is_can() || !entry.verbs.has(self.effect.verb) || !self.in_force(entry, line).grants() {
                 continue;
             }
             let mask = entry.mask.fields();
-            let adds = if together {
-                self.effect.fields.is_empty()
-                    || mask.intersects(&self.effect.fields) && !self.effect.fields.has_unlisted()
-            } else {
-                self.effect.fields.is_subset(mask)
-            };
-            if !adds || (together && !passed.is_empty() && adds_nothing(&self.effect.fields, mask, &covered)) {
+            let adds = self.effect.fields.is_empty()
+                || mask.intersects(&self.effect.fields) && !self.effect.fields.has_unlisted();
+            if !adds || (!passed.is_empty() && adds_nothing(&self.effect.fields, mask, &covered)) {
                 continue;
             }
-            if !line.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)).grants() {
+            if !entry.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)).grants() {
                 continue;
             }
-            if !line.limits.is_empty() && self.room(line).is_err() {
+            if entry.limited && self.room(line).is_err() {
                 continue;
             }
             passed.push((entry, line));
@@ -201,7 +200,7 @@ impl<'a> Case<'a> {
             if self.effect.fields.is_subset(&covered) {
                 for (entry, line) in passed {
                     said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
-                    if !line.limits.is_empty()
+                    if entry.limited
                         && let Ok(used) = self.room(line)
                     {
                         said.charges.extend(used.charges);
@@ -210,6 +209,28 @@ impl<'a> Case<'a> {
                 }
                 return true;
             }
+        }
+        false
+    }
+
+    /// As [`Case::granted`], for what one line must cover.
+    fn granted_alone(&self, said: &mut Said) -> bool {
+        for (entry, line) in self.lines() {
+            let covers = entry.section.is_can()
+                && entry.verbs.has(self.effect.verb)
+                && self.in_force(entry, line).grants()
+                && self.effect.fields.is_subset(entry.mask.fields())
+                && entry.tests.as_ref().map_or(Truth::Yes, |tests| tests.holds(self.subject, self.facts.task)).grants();
+            if !covers {
+                continue;
+            }
+            if entry.limited {
+                let Ok(used) = self.room(line) else { continue };
+                said.charges.extend(used.charges);
+                said.bounds.extend(used.bounds);
+            }
+            said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
+            return true;
         }
         false
     }
@@ -263,6 +284,10 @@ impl<'a> Case<'a> {
     fn lines(&self) -> impl Iterator<Item = (&'a Entry, &'a PolicyLine)> {
         let policy = self.policy;
         policy.index.of(self.effect.resource).iter().filter_map(move |entry| Some((entry, policy.line(entry.line)?)))
+    }
+
+    fn in_force(&self, entry: &Entry, line: &PolicyLine) -> Truth {
+        if entry.always { Truth::Yes } else { is_in_force(&line.line, self.facts) }
     }
 
     fn is_called(&self) -> bool {

@@ -98,7 +98,7 @@ pub struct PolicyLine {
     /// What was written.
     pub line: Line,
     /// The tests, ready to be asked.
-    pub(crate) tests: Option<TestTree>,
+    pub(crate) tests: Option<Arc<TestTree>>,
     /// Its limits, in the order written.
     pub(crate) limits: Vec<(LimitId, LimitInfo)>,
     /// What it reaches, each once.
@@ -129,6 +129,13 @@ pub(crate) struct Entry {
     pub(crate) line: LineId,
     pub(crate) verbs: VerbSet,
     pub(crate) mask: Mask,
+    // What is asked of almost every action stands here, so that the line itself need not be fetched.
+    /// The line has neither `for` nor `until`.
+    pub(crate) always: bool,
+    /// The line has limits.
+    pub(crate) limited: bool,
+    /// The line's tests.
+    pub(crate) tests: Option<Arc<TestTree>>,
 }
 
 impl Index {

@@ -90,25 +90,34 @@ impl TestTree {
     }
 
     fn ask(&self, value: &Value, task: Option<&Task>, over: Over) -> Truth {
-        let plain = self.plain.iter().map(|(steps, checks)| match find(value, steps) {
-            Found::WrongType => Truth::Unknown,
-            Found::Nothing => any(checks, None, task),
-            Found::Value(found) => any(checks, Some(found), task),
-        });
-        let arrays = self.arrays.iter().map(|(steps, below)| match find(value, steps) {
-            Found::WrongType => Truth::Unknown,
-            Found::Nothing => below.ask(&Value::Null, task, over),
-            Found::Value(Value::List(elements)) => {
-                let each = elements.iter().map(|element| below.ask(element, task, over));
-                match over {
-                    Over::Every if elements.is_empty() => Truth::No,
-                    Over::Every => each.fold(Truth::Yes, Truth::and),
-                    Over::Some => each.fold(Truth::No, Truth::or),
-                }
+        let mut all = Truth::Yes;
+        for (steps, checks) in &self.plain {
+            all = all.and(match find(value, steps) {
+                Found::WrongType => Truth::Unknown,
+                Found::Nothing => any(checks, None, task),
+                Found::Value(found) => any(checks, Some(found), task),
+            });
+            // Nothing that follows can make a no into anything else.
+            if all == Truth::No {
+                return Truth::No;
             }
-            Found::Value(_) => Truth::Unknown,
-        });
-        plain.chain(arrays).fold(Truth::Yes, Truth::and)
+        }
+        for (steps, below) in &self.arrays {
+            all = all.and(match find(value, steps) {
+                Found::WrongType => Truth::Unknown,
+                Found::Nothing => below.ask(&Value::Null, task, over),
+                Found::Value(Value::List(elements)) => {
+                    let each = elements.iter().map(|element| below.ask(element, task, over));
+                    match over {
+                        Over::Every if elements.is_empty() => Truth::No,
+                        Over::Every => each.fold(Truth::Yes, Truth::and),
+                        Over::Some => each.fold(Truth::No, Truth::or),
+                    }
+                }
+                Found::Value(_) => Truth::Unknown,
+            });
+        }
+        all
     }
 }
 

@@ -1,5 +1,7 @@
 //! Weakening: one line made weaker at a time, so that scenarios can show that they hold it.
 
+use std::sync::Arc;
+
 use crate::decision::{LimitId, LimitInfo, LineId};
 use crate::effect::{FieldSet, Verb};
 use crate::policy::{Mask, Policy, PolicyLine};
@@ -95,7 +97,7 @@ impl Change {
                 weaker.tests = if weaker.line.tests.is_empty() {
                     None
                 } else {
-                    TestTree::new(&weaker.line.tests, &policy.setting.lists).ok()
+                    TestTree::new(&weaker.line.tests, &policy.setting.lists).ok().map(Arc::new)
                 };
                 format!("drop the test `{}`", print_test(&test))
             }

@@ -9,6 +9,8 @@ mod paths;
 mod targets;
 mod verbs;
 
+use std::sync::Arc;
+
 use crate::catalog::{ResourceId, ResourceKind};
 use crate::decision::{LimitId, LimitInfo, LineId};
 use crate::effect::VerbSet;
@@ -79,7 +81,7 @@ fn compile_line(
         None
     } else {
         match TestTree::new(&line.tests, &setting.lists) {
-            Ok(tree) => Some(tree),
+            Ok(tree) => Some(Arc::new(tree)),
             Err(errors) => {
                 found.extend(errors.into_iter().map(|e| Diagnostic::error(e.name, line.at.clone(), e.message, e.help)));
                 None
@@ -124,6 +126,9 @@ pub(crate) fn index(lines: &[PolicyLine], setting: &Setting) -> Index {
                     line: LineId(u32::try_from(at).unwrap_or(u32::MAX)),
                     verbs: *verbs,
                     mask: mask.clone(),
+                    always: line.line.tasks.is_none() && line.line.until.is_none(),
+                    limited: !line.line.limits.is_empty(),
+                    tests: line.tests.clone(),
                 };
                 if let Some(entries) = by_resource.get_mut(resource.0 as usize) {
                     entries.push(entry);
