@@ -162,7 +162,13 @@ impl AgentUsers {
         let put = Put { key: format!("agent-user/{agent}/{user}"), expect: 0, value: Some(Vec::new()) };
         match journal.write(Vec::new(), vec![put], Durability::Soon).await {
             Ok(_) | Err(JournalError::Store(StoreError::Conflict { .. })) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // What is not written is not known: the next session tries again.
+                if let Some(users) = self.lock().get_mut(agent) {
+                    users.remove(&user);
+                }
+                Err(error.into())
+            }
         }
     }
 
