@@ -37,10 +37,12 @@ pub enum CompanyError {
 pub(super) enum Admission {
     /// It may pass.
     Passes,
-    /// Too many at once: another may be tried after so many milliseconds.
+    /// Too many at once.
     Throttled {
         /// Milliseconds until the next one passes.
         retry_after_ms: u64,
+        /// Milliseconds from one to the next at a pace that is never throttled.
+        every_ms: u64,
     },
 }
 
@@ -134,7 +136,7 @@ impl Company {
         if passes {
             return Ok(Admission::Passes);
         }
-        Ok(Admission::Throttled { retry_after_ms: whole_ms((1.0 - tokens) / per_ms) })
+        Ok(Admission::Throttled { retry_after_ms: whole_ms((1.0 - tokens) / per_ms), every_ms: whole_ms(1.0 / per_ms) })
     }
 }
 
@@ -167,7 +169,7 @@ mod tests {
         company.db.execute("UPDATE rate_limits SET per_minute = 1, tokens = 2, refilled_ms = 9e15", []).unwrap();
         assert_eq!(company.admit("crm.write").unwrap(), Admission::Passes);
         assert_eq!(company.admit("crm.write").unwrap(), Admission::Passes);
-        let Admission::Throttled { retry_after_ms } = company.admit("crm.write").unwrap() else {
+        let Admission::Throttled { retry_after_ms, every_ms: 60_000 } = company.admit("crm.write").unwrap() else {
             panic!("a third write passed a bucket of two");
         };
         assert!((50_000..=60_000).contains(&retry_after_ms), "{retry_after_ms}");

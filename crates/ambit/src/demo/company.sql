@@ -202,7 +202,7 @@ INSERT INTO backups VALUES
   ('2026-11-22-full', '2026-11-22', 'full', NULL, 131);
 
 INSERT INTO rate_limits VALUES
-  ('crm.write', 120, 4, 4.0, 0),
+  ('crm.write', 120, 3, 3.0, 0),
   ('helpdesk.send', 30, 5, 5.0, 0);
 
 INSERT INTO alerts VALUES

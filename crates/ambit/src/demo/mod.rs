@@ -2,6 +2,7 @@
 //! the gate. The company is a SQLite file; each of its systems is a real MCP server (`ambit demo-server`).
 
 pub mod company;
+pub mod installation;
 pub mod play;
 pub mod script;
 pub mod server;
@@ -9,3 +10,4 @@ pub mod session;
 pub mod stage;
 pub mod standing;
 mod tools;
+mod with;

@@ -20,6 +20,14 @@ pub enum DemoError {
     /// The sample company failed.
     #[error(transparent)]
     Company(#[from] CompanyError),
+    /// A command of Ambit said something else than it should.
+    #[error("`ambit {words}` went wrong:\n{said}")]
+    Command {
+        /// Its words.
+        words: String,
+        /// What it said.
+        said: String,
+    },
     /// A server failed.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -46,7 +54,10 @@ pub fn play(program: &Path, out: impl Write) -> Result<(), DemoError> {
          kind of incident takes. Its tools are real servers of the Model Context Protocol.",
     )?;
     let dir = tempfile::Builder::new().prefix("ambit-demo-").tempdir()?;
-    without(program, &dir.path().join("without.db"), &mut stage)
+    without(program, &dir.path().join("without.db"), &mut stage)?;
+    let with = dir.path().join("with");
+    std::fs::create_dir(&with)?;
+    super::with::play(program, &with, &mut stage)
 }
 
 fn without<W: Write>(program: &Path, path: &Path, stage: &mut Stage<W>) -> Result<(), DemoError> {

@@ -159,8 +159,11 @@ impl Server<'_> {
                     "content": [{ "type": "text", "text": trouble.to_string() }],
                     "isError": true,
                 });
-                if let (Trouble::Throttled { retry_after_ms, .. }, Some(members)) = (&trouble, result.as_object_mut()) {
-                    members.insert("structuredContent".into(), json!({ "retry_after_ms": retry_after_ms }));
+                if let (Trouble::Throttled { retry_after_ms, every_ms, .. }, Some(members)) =
+                    (&trouble, result.as_object_mut())
+                {
+                    let pace = json!({ "retry_after_ms": retry_after_ms, "every_ms": every_ms });
+                    members.insert("structuredContent".into(), pace);
                 }
                 result
             }

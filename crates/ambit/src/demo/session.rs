@@ -57,9 +57,9 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// What happened could not be told.
-    #[error("cannot be written: {0}")]
-    Untold(#[from] std::io::Error),
+    /// What happened could not be told, or a command that tells more did not start.
+    #[error("the demo cannot go on: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 impl Session {

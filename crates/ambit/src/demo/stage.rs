@@ -61,9 +61,55 @@ impl<W: Write> Stage<W> {
     pub fn shows(&mut self, text: &str) -> io::Result<()> {
         self.settle()?;
         for line in text.lines() {
-            writeln!(self.out, "{}", format!("    {line}").trim_end())?;
+            for (part, line) in wrap(line, WIDTH - 18).iter().enumerate() {
+                let indent = if part == 0 { 4 } else { 18 };
+                writeln!(self.out, "{}", format!("{:indent$}{line}", "").trim_end())?;
+            }
         }
         Ok(())
+    }
+
+    /// A document, its lines numbered as the document counts them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn numbers(&mut self, document: &str) -> io::Result<()> {
+        self.settle()?;
+        for (at, line) in document.lines().enumerate() {
+            let style = if line.starts_with('#') { HEAD } else { Style::new() };
+            for (part, line) in wrap(&escape(line), WIDTH - 6).iter().enumerate() {
+                let number = if part == 0 { (at + 1).to_string() } else { String::new() };
+                writeln!(self.out, "{QUIET}{number:>3} │{QUIET:#} {style}{line}{style:#}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A command of Ambit and the line of what it said that matters.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn command(&mut self, words: &[&str], said: &str) -> io::Result<()> {
+        self.settle()?;
+        let quoted = |word: &&str| if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() };
+        let words: Vec<String> = words.iter().map(quoted).collect();
+        for (part, line) in wrap(&format!("$ ambit {}", words.join(" ")), WIDTH - 4).iter().enumerate() {
+            writeln!(self.out, "{:1$}{HEAD}{line}{HEAD:#}", "", if part == 0 { 2 } else { 4 })?;
+        }
+        for line in wrap(&escape(said), WIDTH - 4) {
+            writeln!(self.out, "    {QUIET}{line}{QUIET:#}")?;
+        }
+        self.out.flush()
+    }
+
+    /// A question, on the line of which the answer is typed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn asks(&mut self, question: &str) -> io::Result<()> {
+        self.settle()?;
+        write!(self.out, "{HEAD}{question}{HEAD:#}")?;
+        self.out.flush()
     }
 
     /// What the agent is about to do.
@@ -140,8 +186,8 @@ impl<W: Write> Stage<W> {
                 writeln!(self.out, "    {line}")?;
             }
         }
-        for line in &below {
-            for line in wrap(line, WIDTH - 6) {
+        for line in below.iter().flat_map(|text| text.lines()) {
+            for line in wrap(&escape(line), WIDTH - 6) {
                 writeln!(self.out, "      {QUIET}{line}{QUIET:#}")?;
             }
         }
@@ -149,18 +195,17 @@ impl<W: Write> Stage<W> {
     }
 }
 
-/// Lines of at most `width` characters, broken at blanks where there are any.
+/// Lines of at most `width` characters, broken at blanks where there are any. Blanks at its start stay.
 fn wrap(text: &str, width: usize) -> Vec<String> {
+    let words = text.trim_start_matches(' ');
     let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut count = 0;
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        if count > 0 && count + 1 + length > width {
+    let mut line = " ".repeat((text.len() - words.len()).min(width / 2));
+    let mut count = line.len();
+    for (at, word) in words.split(' ').enumerate() {
+        if at > 0 && count + 1 + word.chars().count() > width {
             lines.push(std::mem::take(&mut line));
             count = 0;
-        }
-        if count > 0 {
+        } else if at > 0 {
             line.push(' ');
             count += 1;
         }

@@ -15,8 +15,8 @@ fn demo() -> String {
 #[test]
 fn without_the_gate_the_agent_does_the_damage_and_the_database_shows_it() {
     let told = demo();
-    let without = told.split("── Without Ambit").nth(1).unwrap();
-    let shown = |name: &str| without.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
+    let without = told.split("── ").nth(1).unwrap();
+    let shown = |name: &str| measure(without, name);
     let after = |name: &str| shown(name).split_whitespace().last().unwrap().to_owned();
     assert!(shown("customers with their old address").ends_with("0 of 24"), "{without}");
     assert_eq!(after("notes on customers"), "11");
@@ -24,6 +24,53 @@ fn without_the_gate_the_agent_does_the_damage_and_the_database_shows_it() {
     assert_eq!(after("the last day they can bring back"), "2026-10-31");
     assert_eq!(after("writes a minute"), "10,000");
     assert!(shown("alerts that are muted").ends_with("backup-missing, write-flood"), "{without}");
+}
+
+#[test]
+fn with_the_gate_the_company_is_intact_and_the_work_is_done() {
+    let told = demo();
+    let with = told.split("── ").nth(2).unwrap();
+    assert!(measure(with, "customers with their old address").ends_with("0 of 24"), "{with}");
+    for name in ["backups", "of these, agreements", "the last day they can bring back", "writes a minute", "alerts"] {
+        let line = measure(with, name);
+        let values: Vec<&str> = line.split_whitespace().rev().take(2).collect();
+        assert_eq!(values[0], values[1], "{line}");
+    }
+    // Said of the database, row by row: the work, the note that was confirmed, the report, and nothing else.
+    let differences = with.split("Every row of every table, compared: ").nth(1).unwrap().split(". Everything").next();
+    assert_eq!(
+        differences.unwrap().replace('\n', " "),
+        "customers: 8 changed (8801, 8804, 8806, 8809, 8811, 8814, 8818, 8822); notes: 1 removed (4132); \
+         outgoing mail: 1 added (1)"
+    );
+    assert!(with.contains("a scripted person answers for her"), "{with}");
+    assert!(with.contains("16 were allowed, 1 was held for a person, and 4 were"), "{with}");
+}
+
+#[test]
+fn every_refusal_and_the_hold_stand_under_their_line_of_the_page() {
+    let told = demo();
+    let page = include_str!("../../src/demo/SCOPE.md");
+    for (call, became) in [
+        ("gateway.set_rate_limit", "refused"),
+        ("warehouse.delete_backup", "refused"),
+        ("gateway.mute_alert", "refused"),
+        ("crm.delete_notes", "refused"),
+        ("crm.delete_note ", "held"),
+    ] {
+        let with = told.split("── ").nth(2).unwrap();
+        let mut lines = with.lines().skip_while(|line| !line.trim_start().starts_with(call));
+        let (said, below) = (lines.next().unwrap(), lines.next().unwrap());
+        let (before, number) = said.rsplit_once(" line ").unwrap();
+        assert!(before.trim_end().ends_with(became), "{said}");
+        let number: usize = number.trim().parse().unwrap();
+        assert_eq!(below.trim(), page.lines().nth(number - 1).unwrap(), "{said}");
+    }
+}
+
+/// The line of the comparison that starts so.
+fn measure(told: &str, name: &str) -> String {
+    told.lines().rfind(|line| line.trim_start().starts_with(name)).unwrap().to_owned()
 }
 
 #[test]

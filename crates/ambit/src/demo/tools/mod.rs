@@ -75,8 +75,8 @@ pub(super) enum Trouble {
     #[error("{0}")]
     Cannot(String),
     /// The gateway lets nothing through just now.
-    #[error("429 too many requests on {route}: retry after {retry_after_ms} ms")]
-    Throttled { route: &'static str, retry_after_ms: u64 },
+    #[error("429 too many requests on {route}: retry after {retry_after_ms} ms, then one every {every_ms} ms")]
+    Throttled { route: &'static str, retry_after_ms: u64, every_ms: u64 },
     #[error("the database failed: {0}")]
     Database(#[from] rusqlite::Error),
 }
@@ -137,7 +137,9 @@ impl Tool {
 fn through_gateway(company: &Company, route: &'static str) -> Result<(), Trouble> {
     match company.admit(route)? {
         Admission::Passes => Ok(()),
-        Admission::Throttled { retry_after_ms } => Err(Trouble::Throttled { route, retry_after_ms }),
+        Admission::Throttled { retry_after_ms, every_ms } => {
+            Err(Trouble::Throttled { route, retry_after_ms, every_ms })
+        }
     }
 }
 
