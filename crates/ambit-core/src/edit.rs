@@ -65,10 +65,13 @@ pub fn smallest(policy: &Policy, reading: &Reading, decision: &Decision, facts: 
     None
 }
 
+/// Changes a document; lines to be taken out are noted by their place, and go last.
+type Make = Box<dyn Fn(&mut Document, &mut Vec<usize>)>;
+
 struct Candidate {
     line: Option<usize>,
     what: String,
-    make: Box<dyn Fn(&mut Document, &mut Vec<usize>)>,
+    make: Make,
 }
 
 fn candidates(policy: &Policy, reading: &Reading, decision: &Decision) -> Vec<Candidate> {

@@ -8,10 +8,13 @@ use crate::decision::{Charge, LimitId, LimitInfo};
 use crate::scope::Window;
 use crate::time::Timestamp;
 
+/// When, and how much.
+type Uses = VecDeque<(Timestamp, Decimal)>;
+
 /// Uses of the limits of one policy.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    uses: BTreeMap<(LimitId, Option<String>), VecDeque<(Timestamp, Decimal)>>,
+    uses: BTreeMap<(LimitId, Option<String>), Uses>,
 }
 
 /// The counters as they stand at one moment, for one task.

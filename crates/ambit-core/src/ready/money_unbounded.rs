@@ -44,9 +44,13 @@ fn name(resource: &Resource) -> &str {
 }
 
 fn bounded_below(line: &PolicyLine, amount: &str) -> bool {
-    line.line.tests.iter().filter(|t| t.path.steps.last().is_some_and(|s| s.name == amount)).flat_map(|t| &t.any).any(|p| {
-        !p.negated && matches!(&p.ask, Ask::Above(Literal::Number(n)) | Ask::AtLeast(Literal::Number(n)) | Ask::Is(Literal::Number(n)) if !n.is_negative())
-            || !p.negated && matches!(p.ask, Ask::In(Set::Values(_) | Set::Request) | Ask::TaskFact(_))
+    let on_amount = line.line.tests.iter().filter(|t| t.path.steps.last().is_some_and(|s| s.name == amount));
+    on_amount.flat_map(|t| &t.any).filter(|p| !p.negated).any(|p| match &p.ask {
+        Ask::Above(Literal::Number(n)) | Ask::AtLeast(Literal::Number(n)) | Ask::Is(Literal::Number(n)) => {
+            !n.is_negative()
+        }
+        Ask::In(Set::Values(_) | Set::Request) | Ask::TaskFact(_) => true,
+        _ => false,
     })
 }
 

@@ -11,7 +11,7 @@ use super::output::{self, Table, say};
 use super::{Exit, Trouble};
 use crate::confirm::answer::Answered;
 use crate::confirm::people::{self, Proof, Say};
-use crate::confirm::shown::Shown;
+use crate::confirm::shown::{self, Shown};
 use crate::confirm::wait::clock;
 use crate::daemon::control::{Reply, Request, ShownHold};
 use crate::escape::{escape, escape_lines};
@@ -137,7 +137,15 @@ pub fn refuse(args: &RefuseArgs, options: &Options) -> anyhow::Result<Exit> {
 
 fn held(link: &mut Link, id: &str) -> Result<ShownHold, Trouble> {
     match link.ask(&Request::Show { id: id.to_owned() })? {
-        Reply::Show(held) => Ok(*held),
+        Reply::Show(held) => {
+            // What is signed is computed here from what is shown here, not taken from anybody.
+            let seen = held.shown.to_bytes().map(|bytes| shown::digest(&bytes)).ok();
+            if seen != Some(held.binding.shown) || held.shown.action != held.binding.action {
+                let help = "`ambit journal verify` says whether the state is whole; do not answer it";
+                return Err(Trouble::new(Exit::Fault, "what is shown is not what the hold is bound to", help));
+            }
+            Ok(*held)
+        }
         other => Err(unexpected(&other)),
     }
 }
@@ -159,16 +167,15 @@ fn answer(
     who: &Who,
     by_user: bool,
 ) -> anyhow::Result<Exit> {
-    let id = held.shown.hold.clone();
+    let (id, binding) = (held.shown.hold.clone(), held.binding.digest());
     let proof = if by_user {
         Proof { person: who.name()?, signature: None }
     } else {
         let key = who.key()?;
-        let parts = people::statement(say_what, &id, &held.binding, because);
+        let parts = people::statement(say_what, &id, &binding, because);
         Proof { person: key.name().to_owned(), signature: Some(key.sign(people::DOMAIN, &parts)) }
     };
-    let request =
-        Request::Answer { id: id.clone(), binding: held.binding, say: say_what, because: because.to_owned(), proof };
+    let request = Request::Answer { id: id.clone(), binding, say: say_what, because: because.to_owned(), proof };
     match link.ask(&request)? {
         Reply::Answered { answered, state } => {
             say(&match &answered {
@@ -259,6 +266,6 @@ fn words(held: &ShownHold) -> String {
     line("lapses", &clock(*expires));
     line("action", &action.to_string());
     line("definition", if definition.is_empty() { "none pinned" } else { definition });
-    line("you confirm", &held.binding.to_string());
+    line("you confirm", &held.binding.digest().to_string());
     text
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ambit_core::action::Digest;
-use ambit_core::hold::{Circle, State};
+use ambit_core::hold::{Binding, Circle, State};
 use ambit_core::release::{Release, carried_end};
 use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -289,8 +289,8 @@ pub struct Waiting {
 pub struct ShownHold {
     /// What is shown.
     pub shown: Shown,
-    /// What an answer is bound to.
-    pub binding: Digest64,
+    /// What an answer is bound to, in full: whoever signs computes its digest from what they see.
+    pub binding: Binding,
     /// Where it stands.
     pub state: State,
     /// In a word.
@@ -522,7 +522,7 @@ impl Control {
         });
         Ok(Reply::Show(Box::new(ShownHold {
             shown,
-            binding: kept.hold.binding.digest(),
+            binding: kept.hold.binding.clone(),
             word: kept.hold.state.word().to_owned(),
             votes: votes.collect(),
             state: kept.hold.state,

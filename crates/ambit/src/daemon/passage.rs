@@ -21,6 +21,9 @@ use crate::gate::session::Session;
 use crate::upstream::Listing;
 use crate::world::Later;
 
+/// What may be seen, under which release and on which day.
+type Seen = (Digest, String, Arc<[Tool]>);
+
 /// The passage of one session.
 pub struct AgentPassage {
     means: Arc<Means>,
@@ -29,7 +32,7 @@ pub struct AgentPassage {
     caller: Caller,
     news: watch::Receiver<News>,
     // What may be seen changes with the release alone (and with the day, where a line ends): kept by both.
-    tools: Mutex<Option<(Digest, String, Arc<[Tool]>)>>,
+    tools: Mutex<Option<Seen>>,
 }
 
 impl AgentPassage {

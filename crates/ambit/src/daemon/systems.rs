@@ -122,10 +122,7 @@ impl LiveSystems {
         for (variable, setting) in &system.env {
             let value = match setting {
                 Setting::Plain(text) => Secret::new(text.clone()),
-                Setting::Secret(secret) => {
-                    let revealed = secret.reveal(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
-                    revealed
-                }
+                Setting::Secret(secret) => secret.reveal(&self.dir).map_err(|error| format!("`{name}`: {error}"))?,
             };
             env.push((variable.clone(), value));
         }
