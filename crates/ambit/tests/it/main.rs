@@ -16,6 +16,7 @@ mod company;
 mod config_cases;
 mod demo;
 mod examples;
+mod guide;
 mod incidents;
 mod killed;
 mod mcp_connection;
