@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::peers;
+
 /// A copy of an example, with the date of its review moved out of reach: the test is about the page, not about when it runs.
 fn copy(example: &str) -> tempfile::TempDir {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
@@ -46,4 +48,28 @@ fn the_lock_of_the_refund_helper_is_what_its_servers_offer() {
         |text: &str| text.lines().filter(|line| !line.starts_with("looked-at")).collect::<Vec<_>>().join("\n");
     let after = std::fs::read_to_string(dir.path().join("ambit.lock")).unwrap();
     assert_eq!(undated(&after), undated(&before), "{}", said(&looked));
+}
+
+#[test]
+fn the_lock_of_the_coding_agent_is_what_the_real_server_offers() {
+    let dir = copy("coding-agent");
+    std::fs::create_dir(dir.path().join("shop")).unwrap();
+    // The package is installed already, at the version that the example names: `npx` would fetch it anew.
+    let config = std::fs::read_to_string(dir.path().join("ambit.toml")).unwrap();
+    let named = "\"npx\", \"-y\", \"@modelcontextprotocol/server-filesystem@2026.8.31\"";
+    assert!(config.contains(named), "{config}");
+    let installed = peers::dir().join("node_modules/.bin/mcp-server-filesystem");
+    let config = config.replace(named, &format!("{:?}", installed.to_str().unwrap()));
+    std::fs::write(dir.path().join("ambit.toml"), config).unwrap();
+    let digests = || {
+        let lock = std::fs::read_to_string(dir.path().join("ambit.lock")).unwrap();
+        lock.lines().filter(|line| line.starts_with("digest = ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = digests();
+    assert_eq!(before.len(), 14);
+    // Everything is looked at as if for the first time, so that nothing stays because it stood there.
+    std::fs::remove_file(dir.path().join("ambit.lock")).unwrap();
+    let looked = ambit(dir.path(), &["inventory"]);
+    assert_eq!(looked.status.code(), Some(0), "{}", said(&looked));
+    assert_eq!(digests(), before, "{}", said(&looked));
 }
