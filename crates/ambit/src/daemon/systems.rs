@@ -2,7 +2,7 @@
 //! is first needed, compared with what was pinned.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +130,11 @@ impl LiveSystems {
         let spec = LaunchSpec { command: command.clone(), args: args.to_vec(), env, cwd: Some(cwd) };
         let limits = Limits { call: Duration::from_secs(system.timeout_seconds), ..Limits::default() };
         let pinned = resolved.lock.systems.get(name);
+        if let Some(why) = pinned.and_then(|pinned| changed(pinned.program.as_ref()?, system, &self.dir)) {
+            return Err(format!(
+                "`{name}`: {why} since it was looked at, so it is not started\nhelp: a person looks at it with `ambit inventory {name}`, and releases again"
+            ));
+        }
         let compare = compare(name, pinned, policy);
         let (happened, agent, told) = (self.happened.clone(), agent.to_owned(), name.to_owned());
         let watch = Arc::new(move |event| {
@@ -198,6 +203,19 @@ impl Systems for LiveSystems {
             }
         })
     }
+}
+
+/// How the program that would be started is not the one that was looked at; `None` when it is, as far as was pinned.
+fn changed(pinned: &lock::Program, system: &System, dir: &Path) -> Option<String> {
+    if pinned.command != system.command {
+        return Some("its command is another one".to_owned());
+    }
+    let now = match lock::Program::of(system, dir) {
+        Ok(now) => now,
+        Err(error) => return Some(format!("its program cannot be read ({error}); it could be another one")),
+    };
+    let other = pinned.files.iter().find(|(word, digest)| now.files.get(*word) != Some(*digest))?;
+    Some(format!("the file `{}` is another one", other.0))
 }
 
 /// Compares what a server lists with what is pinned. A changed schema stops the tool; changed words alone stop it only

@@ -346,6 +346,29 @@ fn a_payload_is_erased_for_good_and_the_journal_still_verifies_also_for_a_third_
     assert!(order.ends_with(&["erased"]), "{order:?}");
 }
 
+#[test]
+fn a_program_that_is_another_one_since_it_was_looked_at_is_not_started() {
+    let town = Town::new();
+    let script = town.path().join("helpdesk");
+    let run = format!("#!/bin/sh\nexec {AMBIT} demo-server --db acme.db --system helpdesk\n");
+    std::fs::write(&script, &run).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = town.path().join("ambit.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let command = format!("[{AMBIT:?}, \"demo-server\", \"--db\", \"acme.db\", \"--system\", \"helpdesk\"]");
+    assert!(text.contains(&command));
+    std::fs::write(&config, text.replace(&command, "[\"./helpdesk\"]")).unwrap();
+    town.run(&["inventory", "--accept"]);
+    town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
+    town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
+    town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
+    // Before the server was ever needed, somebody puts another program in its place.
+    std::fs::write(&script, format!("{run}# and more\n")).unwrap();
+    let refused = town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 }));
+    assert!(refused.to_string().contains("is another one"), "{refused}");
+    assert!(town.agent().call("crm__list_notes", json!({ "customer": 8803 }))["result"]["isError"] == json!(false));
+}
+
 /// Agent and Ambit as different operating-system users: the shared socket lets the agent in as an agent and as nothing else.
 #[test]
 fn over_the_shared_socket_an_agents_user_is_an_agent_and_no_person() {
