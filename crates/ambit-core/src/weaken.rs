@@ -12,7 +12,7 @@ use crate::test_tree::TestTree;
 
 /// A policy with one line made weaker (or, for a *can*, gone).
 #[derive(Clone, Debug)]
-pub struct Weakened {
+pub struct Weakened<'a> {
     /// Which line.
     pub line: LineId,
     /// Where it stands.
@@ -22,27 +22,45 @@ pub struct Weakened {
     /// The same in words: "drop the test `amount is at most 200`".
     pub what: String,
     /// What holds then.
-    pub policy: Policy,
+    pub policy: &'a Policy,
 }
 
-/// Every way to weaken one line by one step. Lazily: a policy of a thousand lines has several thousand.
-pub fn weakenings(policy: &Policy) -> impl Iterator<Item = Weakened> + '_ {
-    policy.lines.iter().enumerate().flat_map(move |(at, line)| {
-        changes(line).into_iter().map(move |change| {
-            let (what, changed) = change.apply(line, policy);
-            let mut lines = policy.lines.clone();
-            match (changed, lines.get_mut(at)) {
-                (Some(changed), Some(place)) => *place = changed,
-                (None, Some(place)) => place.reach.clear(), // gone, and every other line keeps its number
-                (_, None) => {}
-            }
-            let mut weaker = policy.clone();
-            weaker.index = compile::index(&lines, &policy.setting);
-            weaker.lines = lines;
-            let id = LineId(u32::try_from(at).unwrap_or(u32::MAX));
-            Weakened { line: id, at: line.line.at.clone(), change, what, policy: weaker }
-        })
-    })
+/// Every way to weaken one line of a policy by one step, one after another in one copy of it: a policy of a thousand lines
+/// has several thousand.
+pub struct Weakenings<'a> {
+    policy: &'a Policy,
+    weaker: Policy,
+    line: usize,
+    changes: std::vec::IntoIter<Change>,
+}
+
+impl<'a> Weakenings<'a> {
+    /// Those of that policy.
+    #[must_use]
+    pub fn of(policy: &'a Policy) -> Weakenings<'a> {
+        let changes = policy.lines.first().map(changes).unwrap_or_default();
+        Weakenings { policy, weaker: policy.clone(), line: 0, changes: changes.into_iter() }
+    }
+
+    /// The next one; what came before is undone.
+    pub fn step(&mut self) -> Option<Weakened<'_>> {
+        let line = self.policy.lines.get(self.line)?;
+        let place = self.weaker.lines.get_mut(self.line)?;
+        place.clone_from(line);
+        let Some(change) = self.changes.next() else {
+            self.line += 1;
+            self.changes = self.policy.lines.get(self.line).map(changes).unwrap_or_default().into_iter();
+            return self.step();
+        };
+        let (what, changed) = change.apply(line, self.policy);
+        match changed {
+            Some(changed) => *place = changed,
+            None => place.reach.clear(), // gone, and every other line keeps its number
+        }
+        self.weaker.index = compile::index(&self.weaker.lines, &self.policy.setting);
+        let id = LineId(u32::try_from(self.line).unwrap_or(u32::MAX));
+        Some(Weakened { line: id, at: line.line.at.clone(), change, what, policy: &self.weaker })
+    }
 }
 
 /// One step by which a line is made weaker.

@@ -7,7 +7,7 @@ use ambit_core::catalog::ResourceId;
 use ambit_core::policy::{Policy, PolicyLine};
 use ambit_core::scope::print::print_line;
 use ambit_core::time::Timestamp;
-use ambit_core::weaken::{Weakened, weakenings};
+use ambit_core::weaken::Weakenings;
 
 use super::play::{Play, Seen};
 use super::redundant::is_redundant;
@@ -28,7 +28,8 @@ pub(super) fn lines(
     let suggester = Suggester { policy, around, plays, start, left: Cell::new(MOST_TRIED_FOR_A_PAGE) };
     let mut lines: Vec<Tried> = policy.lines().iter().map(untouched).collect();
     let mut done = 0;
-    for weakened in weakenings(policy) {
+    let mut weakenings = Weakenings::of(policy);
+    while let Some(weakened) = weakenings.step() {
         let at = weakened.line.0 as usize;
         if at > done {
             watch(at);
@@ -37,13 +38,13 @@ pub(super) fn lines(
         let held_by = policy.line(weakened.line).and_then(|line| {
             let notices = |at: &usize| {
                 let play = plays.get(*at);
-                play.is_some_and(|play| concern.seen.get(*at) != Some(&play.seen(&weakened.policy)))
+                play.is_some_and(|play| concern.seen.get(*at) != Some(&play.seen(weakened.policy)))
             };
             concern.with(line).into_iter().find(notices)
         });
         let redundant = held_by.is_none() && is_redundant(policy, &weakened, start);
         let suggestion = (held_by.is_none() && !redundant).then(|| suggester.suggest(&weakened));
-        let Weakened { what, .. } = weakened;
+        let what = weakened.what;
         if let Some(line) = lines.get_mut(at) {
             line.steps.push(Step { done: what, held_by, redundant, suggestion });
         }

@@ -32,7 +32,7 @@ const MOST_LIMITS: usize = 4;
 const MOST_TOOLS: usize = 16;
 
 /// Whether that step makes no difference to any call of any tool.
-pub(super) fn is_redundant(policy: &Policy, weakened: &Weakened, now: Timestamp) -> bool {
+pub(super) fn is_redundant(policy: &Policy, weakened: &Weakened<'_>, now: Timestamp) -> bool {
     let Some(line) = policy.line(weakened.line) else { return false };
     let provable = match weakened.change {
         Change::Drop | Change::ConfirmToCan | Change::DropTest(_) | Change::DropTasks => true,
@@ -46,7 +46,7 @@ pub(super) fn is_redundant(policy: &Policy, weakened: &Weakened, now: Timestamp)
     let mut left = MOST_COMPARED;
     tools.into_iter().all(|tool| {
         let Some(kinds) = Kinds::of(policy, tool, weakened.change) else { return false };
-        kinds.agree(policy, &weakened.policy, now, &mut left)
+        kinds.agree(policy, weakened.policy, now, &mut left)
     })
 }
 

@@ -42,7 +42,7 @@ const MOST_TRIED: usize = 256;
 pub(super) const MOST_TRIED_FOR_A_PAGE: usize = 20_000;
 
 impl Suggester<'_> {
-    pub(super) fn suggest(&self, weakened: &Weakened) -> Suggestion {
+    pub(super) fn suggest(&self, weakened: &Weakened<'_>) -> Suggestion {
         let Some(line) = self.policy.line(weakened.line) else {
             return Suggestion { words: String::new(), table: None };
         };
@@ -55,13 +55,13 @@ impl Suggester<'_> {
     }
 
     /// A scenario that the weakened page fails.
-    fn row(&self, line: &PolicyLine, weakened: &Weakened) -> Option<Scenario> {
+    fn row(&self, line: &PolicyLine, weakened: &Weakened<'_>) -> Option<Scenario> {
         let known = self.plays.iter().flat_map(Play::calls);
         let candidates = sample::candidates(self.policy, line, weakened.change, known);
         candidates.into_iter().take(MOST_TRIED.min(self.left.get())).find_map(|mut row| {
             self.left.set(self.left.get().saturating_sub(1));
             let play = Play::read("", &row, self.policy, self.around, self.start);
-            let (now, then) = (play.seen(self.policy)?, play.seen(&weakened.policy)?);
+            let (now, then) = (play.seen(self.policy)?, play.seen(weakened.policy)?);
             row.then = then_of(now.verdict);
             (now != then).then_some(row)
         })
