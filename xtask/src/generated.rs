@@ -32,6 +32,7 @@ pub fn write(tree: &Tree) -> anyhow::Result<()> {
 fn documents(tree: &Tree) -> anyhow::Result<Vec<(&'static str, String)>> {
     Ok(vec![
         ("docs/reference/cli.md", command_line::reference()),
+        ("docs/reference/map.md", map(tree)?),
         ("docs/reference/exit-codes.md", exit_codes(&tree.read("crates/ambit/src/cli/mod.rs")?)?),
         ("docs/reference/ambit-toml.schema.json", json(&schema_of::<Config>())?),
         ("docs/reference/ambit-lock.schema.json", json(&schema_of::<Lock>())?),
@@ -41,6 +42,51 @@ fn documents(tree: &Tree) -> anyhow::Result<Vec<(&'static str, String)>> {
 
 fn json(schema: &serde_json::Value) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(schema)?))
+}
+
+/// A line for every source file: the first sentence of its own words.
+fn map(tree: &Tree) -> anyhow::Result<String> {
+    let mut out = String::from(
+        "# Map\n\nEvery source file, with the first sentence that it says of itself. How they belong together is in\n\
+         [ARCHITECTURE.md](../../ARCHITECTURE.md).\n",
+    );
+    let mut last = String::new();
+    let sources = tree.files().filter(|file| file.ends_with(".rs"));
+    let mut files: Vec<(String, &str, &str)> =
+        sources.filter_map(|file| room_of(file).map(|(room, name)| (room, name, file))).collect();
+    files.sort_unstable();
+    for (room, name, file) in files {
+        let text = tree.read(file)?;
+        let words: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+        let words = words.split(|line| line.is_empty()).next().unwrap_or_default().join(" ");
+        if words.is_empty() {
+            continue; // the tests of a file, in a file of their own
+        }
+        if room != last {
+            out.push_str(&format!("\n## {room}\n\n| file | what it is |\n|---|---|\n"));
+            room.clone_into(&mut last);
+        }
+        out.push_str(&format!("| `{name}` | {} |\n", first_sentence(&words).replace('|', "\\|")));
+    }
+    Ok(out)
+}
+
+/// The crate's name with the directory under `src`, and the file's name; `None` for what is no source of a crate.
+fn room_of(file: &str) -> Option<(String, &str)> {
+    let (krate, rest) = file.strip_prefix("crates/")?.split_once("/src/")?;
+    Some(match rest.rsplit_once('/') {
+        Some((directory, name)) => (format!("{krate}/{directory}"), name),
+        None => (krate.to_owned(), rest),
+    })
+}
+
+fn first_sentence(words: &str) -> &str {
+    // A point ends a sentence only before a new one.
+    let begins = |rest: &str| rest.starts_with(|c: char| c.is_uppercase() || c == '`');
+    let mut points = words.match_indices(". ");
+    let sentence =
+        points.find_map(|(at, _)| Some((words.get(..at)?, words.get(at + 2..)?)).filter(|(_, rest)| begins(rest)));
+    sentence.map_or(words, |(first, _)| first).trim_end_matches('.')
 }
 
 /// The exit codes, out of the enum that every command ends with.

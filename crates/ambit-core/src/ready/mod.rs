@@ -83,6 +83,3 @@ fn does(line: &PolicyLine, resource: &Resource, verb: Verb) -> bool {
 fn has_reason(line: &PolicyLine) -> bool {
     line.line.because.is_some()
 }
-
-#[cfg(test)]
-pub(crate) mod sample;

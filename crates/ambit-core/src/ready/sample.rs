@@ -1,1 +1,0 @@
-//! A small setting that the rules' tests are written over.
