@@ -22,7 +22,8 @@ pub fn reference() -> String {
     out
 }
 
-/// Words in documents that look like commands and are none.
+/// Words in documents that look like commands and are none. The guide's blocks are run by `tests/it/guide.rs`; what stands in the
+/// README builds the program or runs all tests, and cannot be run by one of them.
 pub fn check(tree: &Tree) -> anyhow::Result<Vec<Complaint>> {
     let whole = Args::command();
     let called = Regex::new(r"(?:^|[`(;|&]|\$ )\s*ambit ((?:--[a-z-]+(?:[ =]\S+)? )*)([a-z][a-z-]*)")?;
