@@ -365,7 +365,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Asking<W> {
                 Ok(Call::Action(action, shaped)) => (Ok(action), Wants::ToolResult { shaped }),
                 Ok(Call::Pending(hold)) => {
                     let answer = passage.pending(&hold).await;
-                    return reply::write(out, &self.id, &answer, Wants::ToolResult { shaped: false });
+                    return reply::write(out, &self.id, &answer, Wants::Collected);
                 }
                 Err(why) => (Err((code::INVALID_PARAMS, why)), Wants::Other),
             },

@@ -1,10 +1,11 @@
 //! What became of an action, in the protocol's own words.
 
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::names::PENDING;
 use crate::gate::Answer;
-use crate::gate::rpc::{self, code};
+use crate::gate::rpc::{self, Members, code};
 
 /// What kind of result the request wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub(super) enum Wants {
         /// The tool promises a shape for `structuredContent`, and clients throw away whatever does not have it.
         shaped: bool,
     },
+    /// What a confirmed action came to, as the result of the tool that asks for it: a tool's result as it is, any other
+    /// as its text, because clients throw away a tool's result that has not the shape of one.
+    Collected,
     /// Another result, whose shape is fixed: what Ambit has to say becomes an error.
     Other,
 }
@@ -21,6 +25,10 @@ pub(super) enum Wants {
 /// Writes the line that answers request `id`. A live system's result or error goes in byte for byte.
 pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants) {
     match answer {
+        Answer::Result(result) if wants == Wants::Collected && !is_of_a_tool(result) => {
+            let text = String::from_utf8_lossy(result);
+            rpc::result(out, id, json!({ "content": [{ "type": "text", "text": text }] }).to_string().as_bytes());
+        }
         Answer::Result(result) if result.starts_with(b"{") => rpc::result(out, id, result),
         Answer::Error(error) if error.starts_with(b"{") => rpc::error_raw(out, id, error),
         Answer::Result(_) | Answer::Error(_) => {
@@ -52,8 +60,9 @@ fn say(out: &mut Vec<u8>, id: &str, wants: Wants, words: &Words<'_>) {
     if let Some(hold) = words.hold {
         facts = json!({ "status": words.status, "id": hold, "ask": PENDING });
     }
+    let shaped = matches!(wants, Wants::ToolResult { shaped: true });
     let body = match wants {
-        Wants::ToolResult { shaped } => {
+        Wants::ToolResult { .. } | Wants::Collected => {
             // Waiting is no error. But a tool that promises a shape cannot say so in any other way that clients let through.
             let is_error = words.hold.is_none() || shaped;
             let facts_go_in = if shaped { "_meta" } else { "structuredContent" };
@@ -64,9 +73,15 @@ fn say(out: &mut Vec<u8>, id: &str, wants: Wants, words: &Words<'_>) {
     };
     let body = body.to_string().into_bytes();
     match wants {
-        Wants::ToolResult { .. } => rpc::result(out, id, &body),
+        Wants::ToolResult { .. } | Wants::Collected => rpc::result(out, id, &body),
         Wants::Other => rpc::error_raw(out, id, &body),
     }
+}
+
+/// Whether a result can be one of `tools/call`.
+fn is_of_a_tool(result: &[u8]) -> bool {
+    let raw: Option<&RawValue> = serde_json::from_slice(result).ok();
+    raw.is_some_and(|raw| Members::of(raw).is_ok_and(|members| members.get("content").is_some()))
 }
 
 #[cfg(test)]
@@ -109,6 +124,19 @@ mod tests {
             said["result"]["structuredContent"],
             json!({"status": "pending", "id": "h1", "ask": "ambit_pending"})
         );
+    }
+
+    #[test]
+    fn what_is_collected_is_a_tools_result_whatever_it_was() {
+        let tool = br#"{ "content":[],"n":1.0e0 }"#;
+        let mut out = Vec::new();
+        write(&mut out, "1", &Answer::Result(tool.to_vec()), Wants::Collected);
+        assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{ \"content\":[],\"n\":1.0e0 }}\n");
+        let resource = r#"{"contents":[{"uri":"x:y","text":"\u00e9"}]}"#;
+        let said = written(&Answer::Result(resource.into()), Wants::Collected);
+        assert_eq!(said["result"]["content"], json!([{ "type": "text", "text": resource }]));
+        let said = written(&Answer::Pending { id: "h1".into(), text: "pending".into() }, Wants::Collected);
+        assert_eq!(said["result"]["structuredContent"]["id"], "h1");
     }
 
     #[test]
