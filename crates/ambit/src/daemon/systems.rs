@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use ambit_core::action::{Action, Digest};
 use ambit_core::permit::Permit;
@@ -15,7 +14,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::releases::{KeptRelease, Releases};
-use crate::config::{Kind, Setting, System};
+use crate::config::{Kind, System};
 use crate::gate::Sent;
 use crate::gate::Upstream as _;
 use crate::gate::judge::Judge;
@@ -23,7 +22,7 @@ use crate::gate::means::Systems;
 use crate::lock;
 use crate::snapshot::{Resolved, Snapshot};
 use crate::upstream::system::Compare;
-use crate::upstream::{Event, LaunchSpec, Limits, McpSystem, Secret};
+use crate::upstream::{Event, McpSystem};
 use crate::world::Later;
 
 /// Something that an upstream server did unasked.
@@ -117,18 +116,12 @@ impl LiveSystems {
         resolved: &Resolved,
         policy: &Policy,
     ) -> Result<McpSystem, String> {
-        let (command, args) = system.command.split_first().ok_or_else(|| format!("`{name}` has no command"))?;
-        let mut env = Vec::new();
-        for (variable, setting) in &system.env {
-            let value = match setting {
-                Setting::Plain(text) => Secret::new(text.clone()),
-                Setting::Secret(secret) => secret.reveal(&self.dir).map_err(|error| format!("`{name}`: {error}"))?,
-            };
-            env.push((variable.clone(), value));
+        if system.command.is_empty() {
+            return Err(format!("`{name}` has no command"));
         }
-        let cwd = system.cwd.as_ref().map_or_else(|| self.dir.clone(), |cwd| self.dir.join(cwd));
-        let spec = LaunchSpec { command: command.clone(), args: args.to_vec(), env, cwd: Some(cwd) };
-        let limits = Limits { call: Duration::from_secs(system.timeout_seconds), ..Limits::default() };
+        // As `ambit inventory` starts it: what runs must be the program that was looked at.
+        let spec = system.launch(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
+        let limits = system.limits();
         let pinned = resolved.lock.systems.get(name);
         if let Some(why) = pinned.and_then(|pinned| changed(pinned.program.as_ref()?, system, &self.dir)) {
             return Err(format!(
