@@ -87,7 +87,7 @@ fn official_clients_work_with_the_companys_servers() {
     let dir = tempfile::tempdir().unwrap();
     let db = dir.path().join("company.db");
     let requests = [
-        json!({ "list": true }),
+        json!({ "list": "tools" }),
         json!({ "call": "get_customer", "arguments": { "id": 8801 } }),
         json!({ "call": "get_customer", "arguments": { "id": 1 } }),
         json!({ "call": "no_such_tool", "arguments": {} }),

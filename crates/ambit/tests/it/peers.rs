@@ -1,9 +1,11 @@
 //! Real servers and clients of others, at the exact versions that `.ci/peers` names.
 
-use std::io::Write as _;
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -30,23 +32,65 @@ pub enum Client {
 
 /// What the client says to those requests, with that command as its server.
 pub fn talk(client: Client, server: &[&str], requests: &[Value]) -> Vec<Value> {
-    let mut command = match client {
-        Client::Python => Command::new(dir().join("venv/bin/python")),
-        Client::TypeScript => Command::new("node"),
-    };
-    let script = match client {
-        Client::Python => "client.py",
-        Client::TypeScript => "client.cjs",
-    };
-    command.arg(fixture(script)).args(server).env("AMBIT_PEERS", dir());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let input: String = requests.iter().map(|request| format!("{request}\n")).collect();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(answers.len(), requests.len(), "{client:?}: {said}");
-    answers
+    let mut talk = Talk::open(client, server);
+    requests.iter().map(|request| talk.ask(request)).collect()
+}
+
+/// A client and its server, by turns.
+pub struct Talk {
+    client: Client,
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Talk {
+    /// Starts the client with that command as its server.
+    pub fn open(client: Client, server: &[impl AsRef<OsStr>]) -> Talk {
+        let mut command = match client {
+            Client::Python => Command::new(dir().join("venv/bin/python")),
+            Client::TypeScript => Command::new("node"),
+        };
+        let script = match client {
+            Client::Python => "client.py",
+            Client::TypeScript => "client.cjs",
+        };
+        command.arg(fixture(script)).args(server).env("AMBIT_PEERS", dir());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Talk { client, child, to, from }
+    }
+
+    /// What the client makes of one request.
+    pub fn ask(&mut self, request: &Value) -> Value {
+        self.begin(request);
+        self.end()
+    }
+
+    /// Has the client ask, and does not wait.
+    pub fn begin(&mut self, request: &Value) {
+        writeln!(self.to.as_ref().unwrap(), "{request}").unwrap();
+    }
+
+    /// What the client made of it.
+    pub fn end(&mut self) -> Value {
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{:?} said {line:?}", self.client))
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        drop(self.to.take());
+        let patience = Instant::now() + Duration::from_secs(10);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > patience {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// The path of a fixture.
