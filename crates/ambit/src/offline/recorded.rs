@@ -181,3 +181,58 @@ fn verdict(details: &Value) -> Option<Verdict> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::memory::Memory;
+    use crate::store::{Batch, Durability, Row};
+
+    fn store(bodies: &[Value]) -> Memory {
+        let store = Memory::default();
+        let rows = (1u64..).zip(bodies).map(|(sequence, body)| {
+            let mut body = body.clone();
+            body["sequence"] = sequence.into();
+            body["time"] = 0.into();
+            Row { sequence, body: body.to_string().into_bytes(), hash: [0; 32], sealed: None }
+        });
+        let batch = Batch { rows: rows.collect(), ..Batch::default() };
+        store.commit(&batch, Durability::Now).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_decision_is_found_by_its_record_by_its_asking_and_by_its_hold() {
+        let hold = "7f3k-2m9q-x1zt";
+        let grounds = json!([{"verdict": "hold", "line": 25, "effect": 0, "unread": null, "why": "matches"}]);
+        let store = store(&[
+            json!({"kind": "started"}),
+            json!({"kind": "asked", "agent": "a", "hold": hold, "details": {"ask": "q", "system": "crm", "name": "pay"}}),
+            json!({"kind": "asked", "agent": "b", "details": {"ask": "r", "system": "crm", "name": "look"}}),
+            json!({"kind": "decided", "agent": "a", "hold": hold, "details": {"ask": "q", "verdict": "hold", "release": 3, "grounds": grounds}}),
+            json!({"kind": "decided", "agent": "b", "details": {"ask": "r", "verdict": "refuse", "cause": "unknown"}}),
+        ]);
+        for id in [Id::Sequence(2), Id::Sequence(4), Id::Hold(hold.into())] {
+            let found = decided(&store, &id).unwrap().unwrap();
+            assert_eq!((found.sequence, found.decision, found.release), (4, Some(Verdict::Hold), Some(3)), "{id}");
+            assert_eq!((found.agent.as_deref(), found.called.as_deref()), (Some("a"), Some("crm.pay")));
+            assert_eq!((found.grounds[0].line, found.grounds[0].why.as_str()), (Some(25), "matches"));
+        }
+        let other = decided(&store, &Id::Sequence(5)).unwrap().unwrap();
+        assert_eq!((other.called.as_deref(), other.cause.as_deref()), (Some("crm.look"), Some("unknown")));
+        for id in [Id::Sequence(1), Id::Sequence(9), Id::Hold("nothing".into())] {
+            assert_eq!(decided(&store, &id).unwrap(), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_action_is_no_id() {
+        for action in ["crm.pay {}", "crm.pay", "crm: SELECT 1", ""] {
+            assert_eq!(Id::read(action), None, "{action}");
+        }
+        assert_eq!(Id::read("17"), Some(Id::Sequence(17)));
+        assert_eq!(Id::read(" 7F3K-2m9q-x1zt "), Some(Id::Hold("7f3k-2m9q-x1zt".into())));
+    }
+}

@@ -27,6 +27,7 @@ mod mcp_guard;
 mod mcp_stage;
 mod mcp_upstream;
 mod offline_explain;
+mod offline_redundant;
 mod offline_test;
 mod offline_try;
 mod peers;
