@@ -87,7 +87,9 @@ impl Check {
             Ask::EndsWith(text) => Kind::EndsWith(text.clone()),
             Ask::Contains(text) => Kind::Contains(text.clone()),
             Ask::Matches(pattern) => {
-                match regex::RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(PATTERN_BYTES).build() {
+                // Alone first: what is no pattern by itself could close the group that anchors it.
+                let built = |text: &str| regex::RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
+                match built(pattern).and_then(|_| built(&format!(r"\A(?:{pattern})\z"))) {
                     Ok(regex) => Kind::Matches(regex),
                     Err(_) => {
                         return unmakeable(

@@ -2,6 +2,7 @@
 //! One rule a file; each has a test beside it and a section of its name in the reference.
 
 mod broad_grant_without_reason;
+mod ends_by_itself;
 mod expired_line;
 mod loose_match;
 mod money_unbounded;
@@ -15,6 +16,7 @@ mod unconfirmed_external;
 mod unconfirmed_money;
 mod undeclared_tool;
 mod unlimited_write;
+mod whole_match;
 
 use crate::catalog::Resource;
 use crate::effect::Verb;
@@ -34,6 +36,7 @@ pub struct Rule {
 /// Every rule, by name.
 pub const RULES: &[Rule] = &[
     broad_grant_without_reason::RULE,
+    ends_by_itself::RULE,
     expired_line::RULE,
     loose_match::RULE,
     money_unbounded::RULE,
@@ -47,6 +50,7 @@ pub const RULES: &[Rule] = &[
     unconfirmed_money::RULE,
     undeclared_tool::RULE,
     unlimited_write::RULE,
+    whole_match::RULE,
 ];
 
 /// Everything that keeps a scope from being ready, and what is worth knowing besides, in document order. `today` is the

@@ -39,7 +39,7 @@ macro_rules! finding {
 finding!(anything_under_can, "anything-under-can", makes: ["read: anything", "write: delete anything"], not: ["cannot: anything"]);
 finding!(bad_host, "bad-host", makes: ["write: call helpdesk.reply where recipient is an address at \"*.acme.example\"", "write: call helpdesk.reply where body is a URL at \"https://acme.example\""], not: ["write: call helpdesk.reply where body is a URL at \"*.acme.example\""]);
 finding!(bad_path, "bad-path", makes: ["write: call files.write_file where path is under \"~/notes\"", "write: call files.write_file where path is under \"../notes\""], not: ["write: call files.write_file where path is under \"/srv/notes\""]);
-finding!(bad_pattern, "bad-pattern", makes: ["write: call helpdesk.reply where body matches \"(\""], not: ["write: call helpdesk.reply where body matches \"[a-z]+\""]);
+finding!(bad_pattern, "bad-pattern", makes: ["write: call helpdesk.reply where body matches \"(\"", "write: `call helpdesk.reply where body matches \"foo)|(?:.*\"`"], not: ["write: call helpdesk.reply where body matches \"[a-z]+\""]);
 finding!(can_never_applies, "can-never-applies",
     makes: ["write: call helpdesk.reply\ncannot: helpdesk.reply", "write: call payments.create_refund where amount is at most 50\ncannot: call payments.create_refund where amount is below 100", "read: crm.backup_2026\ncannot: anything tagged backup", "write: call helpdesk.reply\nconfirm: helpdesk.reply"],
     not: ["write: call helpdesk.reply\ncannot: call helpdesk.reply where urgent is true", "write: call payments.create_refund where amount is at most 100\ncannot: call payments.create_refund where amount is below 50", "read: crm.customers\ncannot: crm.customers (ssn)", "write: call helpdesk.reply\ncannot: helpdesk.reply, for billing", "write: call helpdesk.reply\ncannot: helpdesk.reply, until 2026-12-01"]);
@@ -88,6 +88,7 @@ finding!(wrong_set, "wrong-set", makes: ["write: call files.write_file where pat
 finding!(wrong_type, "wrong-type", makes: ["write: call payments.create_refund where amount is \"5\"", "write: call helpdesk.reply where recipient is above 5", "write: call helpdesk.reply, at most 5 of body per day"], not: ["write: call payments.create_refund where amount is 5"]);
 
 finding!(broad_grant_without_reason, "broad-grant-without-reason", makes: ["read: crm.notes", "read: every reading tool in helpdesk"], not: ["read: crm.notes, because it works on them", "read: crm.notes (id)"]);
+finding!(ends_by_itself, "ends-by-itself", makes: ["cannot: helpdesk.reply, until 2026-12-01", "confirm: helpdesk.reply, until 2026-12-01"], not: ["write: call helpdesk.reply, until 2026-12-01", "cannot: helpdesk.reply"]);
 finding!(expired_line, "expired-line", makes: ["cannot: helpdesk.reply, until 2026-11-22"], not: ["cannot: helpdesk.reply, until 2026-11-23"]);
 finding!(loose_match, "loose-match", makes: ["write: call helpdesk.reply where recipient ends with \"@acme.example\"", "cannot: call files.write_file where path starts with \"/etc\"", "write: call helpdesk.reply where cc[] contains \"acme\""], not: ["write: call helpdesk.reply where body contains \"thanks\""]);
 finding!(money_unbounded, "money-unbounded", makes: ["write: call payments.create_refund where amount is at most 20", "confirm: call payments.create_refund where amount is at most 20", "write: call payments.create_refund where amount is above 0 and currency is \"EUR\""], not: ["write: call payments.create_refund where amount is above 0 and currency is \"EUR\", at most 100 of amount per day", "confirm: call payments.create_refund where amount is above 0 and currency is \"EUR\""]);
@@ -97,6 +98,7 @@ finding!(unconfirmed_delete, "unconfirmed-delete", makes: ["write: delete crm.no
 finding!(unconfirmed_external, "unconfirmed-external", makes: ["write: call helpdesk.reply"], not: ["confirm: call helpdesk.reply"]);
 finding!(unconfirmed_money, "unconfirmed-money", makes: ["write: call payments.create_refund"], not: ["confirm: call payments.create_refund", "write: call payments.create_refund, because they are vouchers"]);
 finding!(undeclared_tool, "undeclared-tool", makes: ["cannot: delete anything in files"], not: ["cannot: anything in files", "cannot: delete files.purge"]);
+finding!(whole_match, "whole-match", makes: ["cannot: `call helpdesk.reply where body matches \"ghp_[a-z]+\"`"], not: ["cannot: `call helpdesk.reply where body matches \"(?s).*(ghp_[a-z]+).*\"`", "cannot: `call helpdesk.reply where body matches \"^[0-9]+$\"`", "write: `call helpdesk.reply where body matches \"[a-z ]+\"`"]);
 finding!(unlimited_write, "unlimited-write", makes: ["write: call files.write_file", "write: create crm.notes", "write: update crm.notes (body), at most 1 rows at once"], not: ["write: call files.write_file, at most 5 times per hour", "write: create crm.notes, because every ticket gets one"]);
 
 #[test]
