@@ -23,8 +23,12 @@ pub struct TokenArgs {
     #[arg(value_name = "AGENT")]
     pub agent: Option<String>,
     /// The person at whose hands the agent runs: they count as the asker of what it asks
+    /// [default: you]
     #[arg(long, value_name = "NAME", requires = "agent")]
     pub held_by: Option<String>,
+    /// The agent runs in nobody's hands: as a service, on requests of others
+    #[arg(long, requires = "agent", conflicts_with = "held_by")]
+    pub unattended: bool,
     /// Write the token to this file (mode 0600) instead of standard output
     #[arg(long, value_name = "FILE", requires = "agent")]
     pub to: Option<PathBuf>,
@@ -62,8 +66,9 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
         .into());
     }
     let key = args.who.key()?;
-    let signed = link.sign(&key, "token", &[agent, args.held_by.as_deref().unwrap_or("")])?;
-    match link.ask(&Request::TokenMake { agent: agent.clone(), held_by: args.held_by.clone(), signed })? {
+    let held_by = if args.unattended { None } else { Some(args.held_by.clone().unwrap_or_else(|| key.name().to_owned())) };
+    let signed = link.sign(&key, "token", &[agent, held_by.as_deref().unwrap_or("")])?;
+    match link.ask(&Request::TokenMake { agent: agent.clone(), held_by, signed })? {
         Reply::Token { text, id } => {
             match &args.to {
                 Some(path) => {

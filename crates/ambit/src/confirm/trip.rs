@@ -43,8 +43,16 @@ pub(crate) async fn note(means: &Means, agent: &str, ruling: &Ruling) -> Result<
         Ruling::Hold { outside, .. } => *outside,
         Ruling::Allow(_) => false,
     };
+    if counts { strike(means, agent).await } else { Ok(()) }
+}
+
+/// Counts one against an agent, and stops it when it is one too many.
+///
+/// # Errors
+/// As [`note`].
+pub(crate) async fn strike(means: &Means, agent: &str) -> Result<(), Fault> {
     let settings = means.settings;
-    if counts && means.trips.count(agent, means.now(), settings.trip_after, settings.trip_window) {
+    if means.trips.count(agent, means.now(), settings.trip_after, settings.trip_window) {
         let because = format!(
             "{} of its actions were refused or outside its scope within {} minutes",
             settings.trip_after,

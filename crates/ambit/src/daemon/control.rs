@@ -376,6 +376,11 @@ impl Control {
                 self.answer(&id, binding, say, &because, AnswerPeer { user: Some(peer.user) }, &proof).await
             }
             Request::Stop { agent, because, by } => {
+                if let Some(name) = &agent {
+                    self.is_somebody(name)?;
+                }
+                // Only Ambit itself stops without anybody's name.
+                let by = by.or_else(|| Some("somebody at the command line".to_owned()));
                 let stopped = stop::stop(means, agent.as_deref(), by.as_deref(), &because).await?;
                 self.live.stop(agent.as_deref()).await;
                 Ok(Reply::Stopped(stopped))
@@ -383,9 +388,8 @@ impl Control {
             Request::Resume { agent, because, signed } => {
                 let about = [agent.as_deref().unwrap_or(""), because.as_str()];
                 self.signed(nonce, "resume", &about, &signed)?;
-                if let Some(agent) = &agent {
-                    self.answers_for(agent, &signed.person)?;
-                }
+                let freed = agent.as_ref().map_or_else(|| self.releases.agents(), |agent| vec![agent.clone()]);
+                freed.iter().try_for_each(|agent| self.answers_for(agent, &signed.person))?;
                 Ok(Reply::Resumed(stop::resume(means, agent.as_deref(), &signed.person, &because).await?))
             }
             Request::Enrol { person, key, vouched } => self.enrol(nonce, &person, key, vouched).await,
@@ -434,6 +438,11 @@ impl Control {
             Request::Journal { filter, most } => self.tail(filter, most),
             Request::Erase { sequence, because, signed } => {
                 self.signed(nonce, "erase", &[&sequence.to_string(), &because], &signed)?;
+                let mut rows = means.store.rows(sequence, 1).map_err(Fault::from)?;
+                let record = rows.pop().and_then(|row| Record::read(row).ok()).filter(|record| record.sequence == sequence);
+                if let Some(agent) = record.and_then(|record| record.agent) {
+                    self.answers_for(&agent, &signed.person)?;
+                }
                 self.journal
                     .erase(sequence, Some(signed.person), &because)
                     .await
@@ -574,13 +583,43 @@ impl Control {
         }
     }
 
-    /// The person must be the owner or backup owner of what is in force for the agent. Before its first release there is
-    /// none, and every enrolled person will do: a token opens nothing then.
+    /// Releases, for the door.
+    #[must_use]
+    pub fn releases(&self) -> &Releases {
+        &self.releases
+    }
+
+    /// The person must be the owner or backup owner named by the agent's last release, also when that has ended. Before
+    /// its first release an agent is nobody's, and every enrolled person will do: its token opens nothing then.
     fn answers_for(&self, agent: &str, person: &str) -> Result<(), Wrong> {
-        match self.releases.in_force(agent, self.means.now()) {
-            InForce::Judge(judge) => owns(judge.circle(), agent, person),
-            InForce::Nothing(_) => Ok(()),
+        match self.last_circle(agent, person)? {
+            Some(circle) => owns(&circle, agent, person),
+            None => Ok(()),
         }
+    }
+
+    /// Who answers for an agent, by its last release. One that can no longer be read is its signer's.
+    fn last_circle(&self, agent: &str, person: &str) -> Result<Option<Circle>, Wrong> {
+        let Some(last) = self.releases.of(agent)?.pop() else { return Ok(None) };
+        match last.judge() {
+            Ok(judge) => Ok(Some(judge.circle().clone())),
+            Err(_) if last.release.by == person => Ok(None),
+            Err(error) => Err(refused(format!("{error}; only `{}`, who signed it, can replace it\nhelp: `ambit releases {agent}` lists them", last.release.by))),
+        }
+    }
+
+    /// Whether Ambit knows an agent of that name at all.
+    fn is_somebody(&self, agent: &str) -> Result<(), Wrong> {
+        let mut known = self.releases.agents();
+        known.extend(self.means.sessions.all().iter().map(|session| session.agent.clone()));
+        let tokens = token::list(self.means.store.as_ref(), None).map_err(|error| Wrong::Fault(error.to_string()))?;
+        known.extend(tokens.into_iter().map(|token| token.agent));
+        if known.iter().any(|name| name == agent) {
+            return Ok(());
+        }
+        let near = ambit_core::scope::diagnostics::nearest(agent, known.iter().map(String::as_str));
+        let help = near.map_or_else(|| "`ambit status` lists the agents; `ambit stop --all` stops every one".to_owned(), |near| format!("did you mean `{near}`?"));
+        Err(refused(format!("nobody is called `{agent}`, so nothing was stopped\nhelp: {help}")))
     }
 
     async fn enrol(
@@ -640,10 +679,10 @@ impl Control {
             agent,
         };
         let draft = releases::judge(&read, release.clone()).map_err(refused)?;
-        // Who answers for what is in force decides what replaces it, also when they hand it over; the first release is
+        // Who answers for the last release decides what replaces it, also when they hand it over; the first release is
         // signed by the owner that it names.
-        let circle = in_force.as_ref().map_or(draft.circle(), |judge| judge.circle());
-        owns(circle, &release.agent, &release.by)?;
+        let last = self.last_circle(&release.agent, &release.by)?;
+        owns(last.as_ref().unwrap_or(draft.circle()), &release.agent, &release.by)?;
         Ok(release)
     }
 

@@ -23,7 +23,7 @@ use crate::journal::{Entry, Kind};
 use crate::keys::signature::PublicKey;
 use crate::keys::{people, token};
 use crate::store::{Durability, Store};
-use crate::world::{Later, Real, World as _};
+use crate::world::{Later, World};
 
 /// Everything that those who come in need.
 pub struct House {
@@ -72,11 +72,21 @@ impl House {
                 ));
             }
         };
+        if let Some(why) = self.turned_away(agent, peer) {
+            let entry = Entry {
+                agent: Some(agent.to_owned()),
+                details: json!({ "flag": why.message, "token": token.id, "user": peer.user }),
+                ..Entry::new(Kind::Flagged)
+            };
+            self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await.map_err(|error| fault(&error))?;
+            return Err(why);
+        }
         self.means.users.note(&self.means.journal, agent, peer.user).await.map_err(|error| fault(&error))?;
         let id = self.means.chance().map_err(|error| fault(&error))?.to_string().split_off(48);
         let session = Arc::new(Session {
             id: id.clone(),
             agent: agent.to_owned(),
+            // Whose hands the agent is in; who made the token, unless they said that it runs in nobody's.
             askers: token.held_by.iter().cloned().collect(),
             task: None,
             peer_user: Some(peer.user),
@@ -91,7 +101,7 @@ impl House {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             let open = tokens.entry(token.id.clone()).or_default();
             open.insert(id.clone());
-            (open.len() > 1).then(|| open.iter().cloned().collect::<Vec<_>>())
+            (open.len() == 2).then(|| open.iter().cloned().collect::<Vec<_>>())
         };
         let mut puts = Vec::new();
         if let Some(sessions) = twice {
@@ -108,6 +118,28 @@ impl House {
         self.means.record(entries, move |_| puts, Durability::Now).await.map_err(|error| fault(&error))?;
         let news = self.means.sessions.open(Arc::clone(&session));
         Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
+    }
+}
+
+/// Sessions of one agent at once. People must always find the door open.
+const SESSIONS: usize = 16;
+
+impl House {
+    /// Why a token that is good does not open the gate now.
+    fn turned_away(&self, agent: &str, peer: Peer) -> Option<Denied> {
+        let open = self.means.sessions.all().iter().filter(|session| session.agent == agent).count();
+        if open >= SESSIONS {
+            let help = "end clients that nobody uses, or give the work to several agents";
+            return Some(Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help));
+        }
+        // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
+        let InForce::Judge(judge) = self.control.releases().in_force(agent, self.means.now()) else { return None };
+        let wanted = self.live.fleet(agent, &judge).ok()?.resolved.config.agents.get(agent)?.os_user.clone()?;
+        if number_of("/etc/passwd", &wanted) == Some(peer.user) {
+            return None;
+        }
+        let help = format!("start the client as `{wanted}`, or release a scope whose `ambit.toml` names another `os-user`");
+        Some(Denied::new("the agent does not run as the operating-system user that its release names", help))
     }
 }
 
@@ -154,13 +186,14 @@ impl Host for House {
 pub struct KnownPeople {
     store: Arc<dyn Store>,
     releases: Arc<Releases>,
+    world: Arc<dyn World>,
 }
 
 impl KnownPeople {
     /// People as the store and the releases know them.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, releases: Arc<Releases>) -> KnownPeople {
-        KnownPeople { store, releases }
+    pub fn new(store: Arc<dyn Store>, releases: Arc<Releases>, world: Arc<dyn World>) -> KnownPeople {
+        KnownPeople { store, releases, world }
     }
 }
 
@@ -172,7 +205,7 @@ impl Enrolled for KnownPeople {
     fn is_user(&self, user: u32) -> bool {
         let mut people = BTreeSet::new();
         for agent in self.releases.agents() {
-            if let InForce::Judge(judge) = self.releases.in_force(&agent, Real.now()) {
+            if let InForce::Judge(judge) = self.releases.in_force(&agent, self.world.now()) {
                 people.extend(judge.circle().people.iter().cloned());
             }
         }
@@ -183,7 +216,7 @@ impl Enrolled for KnownPeople {
         // Every release that knows the person must say the same, or the user proves nobody.
         let mut users = BTreeSet::new();
         for agent in self.releases.agents() {
-            let InForce::Judge(judge) = self.releases.in_force(&agent, Real.now()) else { continue };
+            let InForce::Judge(judge) = self.releases.in_force(&agent, self.world.now()) else { continue };
             if knows(judge.circle(), person) {
                 users.insert(self.releases.os_user(&agent, &judge, person));
             }

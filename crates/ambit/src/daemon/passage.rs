@@ -136,7 +136,19 @@ impl Passage for AgentPassage {
 
     fn list<'a>(&'a self, system: &'a str, listing: Listing) -> Later<'a, Result<Vec<Box<RawValue>>, String>> {
         Box::pin(async move {
-            let (_, fleet) = self.fleet().ok_or("nothing is in force")?;
+            let (judge, fleet) = self.fleet().ok_or("nothing is in force")?;
+            if self.means.stops.of(&self.session.agent).is_some() {
+                return Err("the agent is stopped".into());
+            }
+            // No server is started for a list of which the agent may see nothing.
+            let seen = match listing {
+                Listing::Prompts => self.could_verb(&judge, system, "prompt", Verb::Read),
+                Listing::Resources | Listing::ResourceTemplates => self.could_verb(&judge, system, "resource", Verb::Read),
+                Listing::Tools => true,
+            };
+            if !seen {
+                return Ok(Vec::new());
+            }
             fleet.system(system)?.list(listing).await.map_err(|error| error.to_string())
         })
     }

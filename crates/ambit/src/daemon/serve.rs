@@ -122,7 +122,7 @@ fn open(config: &Path) -> Result<(House, mpsc::UnboundedReceiver<Happened>), Ser
     let releases = Arc::new(Releases::new(Arc::clone(&store)));
     let (told, happened) = mpsc::unbounded_channel();
     let live = Arc::new(LiveSystems::new(Arc::clone(&releases), dir, told));
-    let people = Arc::new(KnownPeople::new(Arc::clone(&store), Arc::clone(&releases)));
+    let people = Arc::new(KnownPeople::new(Arc::clone(&store), Arc::clone(&releases), Arc::clone(&world)));
     let limits = home.map(|home| home.config.limits).unwrap_or_default();
     let means = Arc::new(Means::open(
         world,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::judge::Judge;
 use super::pass::{Ask, Case, Draft, Ruling};
 use super::refuse::Refusal;
+use crate::escape::escape;
 use crate::journal::{Entry, Kind};
 use crate::store::{Durability, Put};
 
@@ -96,18 +97,42 @@ pub(crate) fn allowed(case: &Case<'_>, decision: Decision, charges: Vec<Put>) ->
 
 pub(crate) fn refused(case: &Case<'_>, decision: &Decision, refusal: Refusal) -> Draft {
     let decided = decided(case, decision, json!({ "verdict": Verdict::Refuse, "cause": refusal.cause }));
+    Draft { entries: vec![asked(case.ask), decided], ..draft(refusal) }
+}
+
+/// Refused although the scope would let it, because its system cannot be asked: why is recorded, and not told to the agent.
+pub(crate) fn not_there(case: &Case<'_>, decision: &Decision, refusal: Refusal, why: &str) -> Draft {
+    let more = json!({ "verdict": Verdict::Refuse, "cause": refusal.cause, "why": escape(why) });
+    let decided = decided(case, decision, more);
+    Draft { entries: vec![asked(case.ask), decided], ..draft(refusal) }
+}
+
+/// Refused because the agent was stopped before its turn.
+pub(crate) fn stopped(case: &Case<'_>, refusal: Refusal) -> Draft {
+    Draft { entries: refused_unread(case.ask, &refusal), ..draft(refusal) }
+}
+
+fn draft(refusal: Refusal) -> Draft {
     Draft {
         ruling: Ruling::Refuse(refusal),
-        entries: vec![asked(case.ask), decided],
+        entries: Vec::new(),
         puts: Box::new(|_| Vec::new()),
         durability: Durability::Now,
         noted: None,
     }
 }
 
+/// What was refused without being read is kept whole only up to this size, so that nobody fills the disk with it.
+pub(crate) const UNREAD_BYTES: usize = 64 << 10;
+
 pub(crate) fn refused_unread(ask: &Ask<'_>, refusal: &Refusal) -> Vec<Entry> {
     let details = json!({ "ask": ask.id, "verdict": Verdict::Refuse, "cause": refusal.cause });
-    vec![asked(ask), Entry { details, ..about(Kind::Decided, ask) }]
+    let mut asked = asked(ask);
+    if ask.action.payload.len() > UNREAD_BYTES {
+        // Its digest is in the record, as the action's.
+        asked.payload = None;
+    }
+    vec![asked, Entry { details, ..about(Kind::Decided, ask) }]
 }
 
 /// Asked and decided, of an asking that begins a hold or joins one.

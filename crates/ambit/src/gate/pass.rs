@@ -30,35 +30,40 @@ async fn journey(means: &Means, session: &Session, action: Action) -> Result<Ans
     if let Some(refusal) = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent)) {
         return refuse(means, &ask, refusal).await;
     }
-    let judge = match means.judges.in_force(&action.agent, means.now()) {
-        InForce::Judge(judge) => judge,
-        InForce::Nothing(why) => return refuse(means, &ask, Refusal::nothing_in_force(&action.agent, &why)).await,
-    };
-    // 2. read
-    let reading = match judge.read(&action) {
-        Ok(reading) => reading,
-        Err(why) => return refuse(means, &ask, Refusal::not_read(&why)).await,
-    };
-    // 3. decide and 4. record, as one step
-    let case = Case { means, ask: &ask, judge: &judge, reading: &reading };
-    let (ruling, recorded) = settle(&case).await?;
-    trip::note(means, &action.agent, &ruling).await?;
-    // 5. answer, or 6. execute and 7. record the outcome
-    match ruling {
-        Ruling::Refuse(refusal) => Ok(refusal.into_answer()),
-        Ruling::Hold { id, .. } => wait::wait(means, session, &id).await,
-        Ruling::Allow(decision) => {
-            let sending = execute::Sending {
-                id: ask.id.clone(),
-                digest: ask.digest,
-                changes: entries::changes(&judge, &reading),
-            };
-            match Permit::allowed(action, &decision, recorded) {
-                Some(permit) => execute::allowed(means, session, permit, &sending).await,
-                None => Err(Fault::Busy),
+    for _ in 0..ATTEMPTS {
+        let judge = match means.judges.in_force(&action.agent, means.now()) {
+            InForce::Judge(judge) => judge,
+            InForce::Nothing(why) => return refuse(means, &ask, Refusal::nothing_in_force(&action.agent, &why)).await,
+        };
+        // 2. read
+        let reading = match judge.read(&action) {
+            Ok(reading) => reading,
+            Err(why) => {
+                if action.payload.len() > entries::UNREAD_BYTES {
+                    trip::strike(means, &action.agent).await?;
+                }
+                return refuse(means, &ask, Refusal::not_read(&why)).await;
             }
-        }
+        };
+        // 3. decide and 4. record, as one step; under another release than was in force then, from the beginning
+        let case = Case { means, ask: &ask, judge: &judge, reading: &reading };
+        let Some((ruling, recorded)) = settle(&case).await? else { continue };
+        trip::note(means, &action.agent, &ruling).await?;
+        // 5. answer, or 6. execute and 7. record the outcome
+        return match ruling {
+            Ruling::Refuse(refusal) => Ok(refusal.into_answer()),
+            Ruling::Hold { id, .. } => wait::wait(means, session, &id).await,
+            Ruling::Allow(decision) => {
+                let changes = entries::changes(&judge, &reading);
+                let sending = execute::Sending { id: ask.id.clone(), digest: ask.digest, changes };
+                match Permit::allowed(action.clone(), &decision, recorded) {
+                    Some(permit) => execute::allowed(means, session, permit, &sending).await,
+                    None => Err(Fault::Busy),
+                }
+            }
+        };
     }
+    Err(Fault::Busy)
 }
 
 /// One asking: an agent may ask for the same action twice.
@@ -112,30 +117,39 @@ pub(crate) struct Draft {
 const ATTEMPTS: usize = 16;
 
 /// Decides and records as one step: what the decision counted on is what the record changes, or it is decided again.
-async fn settle(case: &Case<'_>) -> Result<(Ruling, Recorded), Fault> {
+/// `None` when another release came in force before its turn.
+async fn settle(case: &Case<'_>) -> Result<Option<(Ruling, Recorded)>, Fault> {
     let drift = drift(case).await;
-    let (ruling, recorded, durability) = take_turn(case, drift.as_deref()).await?;
+    let Some((ruling, recorded, durability)) = take_turn(case, drift.as_ref()).await? else { return Ok(None) };
     if durability == Durability::Now {
         // Outside the turn, so that actions that come at once wait for the disk once.
         case.means.journal.synced().await?;
     }
-    Ok((ruling, recorded))
+    Ok(Some((ruling, recorded)))
 }
 
 /// The part of it that must not be mixed with another of the same agent.
-async fn take_turn(case: &Case<'_>, drift: Option<&str>) -> Result<(Ruling, Recorded, Durability), Fault> {
-    let means = case.means;
-    let turn = means.turn(&case.ask.action.agent);
+async fn take_turn(case: &Case<'_>, drift: Option<&Drift>) -> Result<Option<(Ruling, Recorded, Durability)>, Fault> {
+    let (means, agent) = (case.means, &case.ask.action.agent);
+    let turn = means.turn(agent);
     let _turn = turn.lock().await;
     for _ in 0..ATTEMPTS {
-        let Draft { ruling, entries, puts, durability, noted } = rule(case, drift)?;
+        // While a server was asked, or others had their turn, people may have decided otherwise.
+        match means.judges.in_force(agent, means.now()) {
+            InForce::Judge(judge) if judge.release_digest() == case.judge.release_digest() => {}
+            InForce::Judge(_) | InForce::Nothing(_) => return Ok(None),
+        }
+        let Draft { ruling, entries, puts, durability, noted } = match Refusal::of_stop(means, agent) {
+            Some(refusal) => entries::stopped(case, refusal),
+            None => rule(case, drift)?,
+        };
         match means.record(entries, puts, Durability::Soon).await {
             Ok(recorded) => {
                 if let Some(noted) = noted {
                     means.queue.note(&noted);
                 }
                 let last = recorded.last().copied().ok_or(Fault::Busy)?;
-                return Ok((ruling, last, durability));
+                return Ok(Some((ruling, last, durability)));
             }
             Err(JournalError::Store(StoreError::Conflict { .. })) => {}
             Err(error) => return Err(error.into()),
@@ -144,13 +158,22 @@ async fn take_turn(case: &Case<'_>, drift: Option<&str>) -> Result<(Ruling, Reco
     Err(Fault::Busy)
 }
 
-fn rule(case: &Case<'_>, drift: Option<&str>) -> Result<Draft, Fault> {
+/// Why what is called may not be called now although its line would let it.
+enum Drift {
+    /// Its live definition is not the pinned one.
+    Changed(String),
+    /// Its system cannot be started or asked; why is for people, not for the agent.
+    NotThere(String),
+}
+
+fn rule(case: &Case<'_>, drift: Option<&Drift>) -> Result<Draft, Fault> {
     let (means, action, now) = (case.means, case.ask.action, case.means.now());
     let used = Used::at(means.store.as_ref(), case.judge, &action.agent, action.task.as_deref(), now);
     let decision = case.judge.decide(case.reading, now, case.ask.session.task.as_deref(), &used);
     match (decision.verdict, drift) {
         (Verdict::Refuse, _) => Ok(entries::refused(case, &decision, Refusal::of_scope(case, &decision))),
-        (_, Some(why)) => Ok(entries::refused(case, &decision, Refusal::drifted(action, why))),
+        (_, Some(Drift::Changed(why))) => Ok(entries::refused(case, &decision, Refusal::drifted(action, why))),
+        (_, Some(Drift::NotThere(why))) => Ok(entries::not_there(case, &decision, Refusal::not_there(action), why)),
         (Verdict::Hold, None) => queue::rule(case, decision),
         (Verdict::Allow, None) => match used.charge(&decision.charges) {
             Some(charges) => Ok(entries::allowed(case, decision, charges)),
@@ -161,14 +184,17 @@ fn rule(case: &Case<'_>, drift: Option<&str>) -> Result<Draft, Fault> {
 
 /// Whether the live definition is the pinned one; asked only where the answer could matter, so that nothing is started
 /// for an action that is refused anyway.
-async fn drift(case: &Case<'_>) -> Option<String> {
+async fn drift(case: &Case<'_>) -> Option<Drift> {
     let (means, action, now) = (case.means, case.ask.action, case.means.now());
     let used = Used::at(means.store.as_ref(), case.judge, &action.agent, action.task.as_deref(), now);
     if case.judge.decide(case.reading, now, case.ask.session.task.as_deref(), &used).verdict == Verdict::Refuse {
         return None;
     }
     // A system that cannot be asked is one whose definitions are not known.
-    means.systems.drift(action).await.unwrap_or_else(Some)
+    match means.systems.drift(action).await {
+        Ok(changed) => changed.map(Drift::Changed),
+        Err(why) => Some(Drift::NotThere(why)),
+    }
 }
 
 async fn refuse(means: &Means, ask: &Ask<'_>, refusal: Refusal) -> Result<Answer, Fault> {

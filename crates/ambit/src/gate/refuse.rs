@@ -39,6 +39,8 @@ pub enum Cause {
     Invalid,
     /// The live definition is not the pinned one.
     Drift,
+    /// The system cannot be started or asked.
+    NotThere,
     /// A person refused exactly this before.
     RefusedBefore,
     /// Too many of its actions wait, or waited today.
@@ -107,6 +109,15 @@ impl Refusal {
             escape(why)
         );
         Refusal { cause: Cause::Drift, text }
+    }
+
+    pub(crate) fn not_there(action: &Action) -> Refusal {
+        let text = format!(
+            "refused: the system `{}` cannot be asked now, so what `{}` does cannot be known\nhelp: do something else, and tell the person you work for; `ambit journal` tells them why",
+            escape(&action.system),
+            escape(&action.name)
+        );
+        Refusal { cause: Cause::NotThere, text }
     }
 
     pub(crate) fn uncounted() -> Refusal {

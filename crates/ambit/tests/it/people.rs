@@ -37,7 +37,7 @@ impl Town {
         let town = Town::new();
         town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
         town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
-        town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
+        town.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);
         town
     }
 
@@ -361,7 +361,7 @@ fn a_program_that_is_another_one_since_it_was_looked_at_is_not_started() {
     town.run(&["inventory", "--accept"]);
     town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
     town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
-    town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
+    town.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);
     // Before the server was ever needed, somebody puts another program in its place.
     std::fs::write(&script, format!("{run}# and more\n")).unwrap();
     let refused = town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 }));

@@ -188,9 +188,8 @@ fn invalid(why: impl Into<String>) -> Wrong {
 
 /// Whether a URI can come out of a template (RFC 6570). An expression stands for any text without `/`; one with an
 /// operator, or of several variables, for any text at all. Wide on purpose: this only says which system is asked.
-/// Takes time linear in each of the two, whatever a server writes into its templates.
 fn fits(template: &str, uri: &str) -> bool {
-    if template.len() > LONGEST || uri.len() > LONGEST {
+    if template.len() > LONGEST || uri.len() > LONGEST || template.matches('{').count() > EXPRESSIONS {
         return false;
     }
     // The ends of the parts of `uri` that the template up to here can stand for.
@@ -227,8 +226,12 @@ fn fits(template: &str, uri: &str) -> bool {
     ends.last() == Some(&true)
 }
 
-// URIs and templates longer than this are not matched with one another.
-const LONGEST: usize = 8 << 10;
+// URIs and templates longer than this, and templates of more expressions, are not matched with one another: what a
+// server writes there must not cost the others their time.
+const LONGEST: usize = 2 << 10;
+const EXPRESSIONS: usize = 16;
+// So many templates of all systems are looked at.
+const TEMPLATES: usize = 512;
 
 #[cfg(test)]
 mod tests {
