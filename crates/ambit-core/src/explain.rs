@@ -9,7 +9,7 @@ use crate::effect::{Effect, Standing};
 use crate::policy::{Policy, PolicyLine};
 use crate::reading::Reading;
 use crate::scope::print::{print_line, print_test};
-use crate::scope::{Line, Outside, Section, Target, Who};
+use crate::scope::{Ask, Line, Outside, Section, Set, Target, Who, Window};
 
 /// One ground in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -234,6 +234,8 @@ pub struct Sight {
     pub gates: Vec<SystemKind>,
     /// Whether agent and Ambit run as the same operating-system user.
     pub same_user: bool,
+    /// Whether a running gate can be told of a task.
+    pub tasks: bool,
 }
 
 /// A whole scope in plain sentences.
@@ -326,6 +328,14 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
         .max()
         .unwrap_or(Kept::Enforced);
     let mut notes = Vec::new();
+    let kept = if !sight.tasks && needs_task(&line.line) {
+        notes.push(
+            "no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone".to_owned(),
+        );
+        Kept::NotVisible
+    } else {
+        kept
+    };
     if line.line.targets.iter().any(|t| !matches!(t, Target::Named { .. } | Target::Anything)) {
         let mut paths: Vec<String> = line.reach.iter().map(|(r, ..)| policy.catalog().path(*r)).collect();
         paths.sort();
@@ -356,6 +366,18 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
         notes.push(who_words(policy, &line.line));
     }
     Item { words: print_line(&line.line), line: line.line.at.line, kept, notes }
+}
+
+/// Whether a line says something only within a task: it names one, or looks at its request or facts.
+fn needs_task(line: &Line) -> bool {
+    let asks = |ask: &Ask| match ask {
+        Ask::QuotedInRequest | Ask::TaskFact(_) => true,
+        Ask::In(set) | Ask::AddressAt(set) | Ask::UrlAt(set) | Ask::Under(set) => *set == Set::Request,
+        _ => false,
+    };
+    line.tasks.is_some()
+        || line.tests.iter().flat_map(|t| &t.any).any(|p| asks(&p.ask))
+        || line.limits.iter().any(|l| l.per == Window::Task)
 }
 
 /// Who is asked by a line, in words, with the names of today.

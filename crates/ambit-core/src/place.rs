@@ -216,7 +216,10 @@ mod tests {
         }
         for (path, root) in [
             ("tickets/a", "/srv/tickets"),
-            ("../etc", "docs"), ("file:///srv/secret/a", "/srv/secret"), ("/srv/secret/a", "file:///srv/secret"), ("file://host/srv/secret/a", "file:///srv/secret"),
+            ("../etc", "docs"),
+            ("file:///srv/secret/a", "/srv/secret"),
+            ("/srv/secret/a", "file:///srv/secret"),
+            ("file://host/srv/secret/a", "file:///srv/secret"),
             ("/../etc", "/etc"),
             ("~/x", "/root"),
             ("/srv\\tickets", "/srv"),

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use ambit_core::decide::{Facts, Unused};
+use ambit_core::decide::Facts;
 use ambit_core::decision::Verdict;
 use ambit_core::explain;
 use ambit_core::policy::Policy;
 use ambit_core::task::Task;
 use ambit_core::time::Timestamp;
+use ambit_core::usage::Counters;
 use ambit_effects::attempt::Attempt;
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -127,7 +128,10 @@ impl Tried {
         let task = given(asked)?.map(|given| given.open(&page.policy));
         let trial = match Attempt::parse(action) {
             Ok(attempt) => {
-                let facts = Facts { now: Some(at), task: task.as_ref(), usage: &Unused };
+                let counters = Counters::new();
+                let name = task.as_ref().map(|task| task.name.as_str());
+                let usage = counters.at(page.policy.limits(), Some(at), name);
+                let facts = Facts { now: Some(at), task: task.as_ref(), usage: &usage };
                 Trial::of(&page.policy, &around, &attempt, &facts)
             }
             Err(error) => match trial::invalid(&error) {

@@ -66,7 +66,8 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
         .into());
     }
     let key = args.who.key()?;
-    let held_by = if args.unattended { None } else { Some(args.held_by.clone().unwrap_or_else(|| key.name().to_owned())) };
+    let held_by =
+        if args.unattended { None } else { Some(args.held_by.clone().unwrap_or_else(|| key.name().to_owned())) };
     let signed = link.sign(&key, "token", &[agent, held_by.as_deref().unwrap_or("")])?;
     match link.ask(&Request::TokenMake { agent: agent.clone(), held_by, signed })? {
         Reply::Token { text, id } => {

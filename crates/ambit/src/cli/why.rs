@@ -3,8 +3,9 @@
 
 use std::io::{self, Write};
 
-use ambit_core::decide::{Facts, Unused};
+use ambit_core::decide::Facts;
 use ambit_core::edit::{Edit, smallest};
+use ambit_core::usage::Counters;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
@@ -66,7 +67,10 @@ fn of_action(home: &Home, args: &WhyArgs) -> anyhow::Result<Exit> {
     let answer = tried.trial.answer(policy);
     let edit = match &tried.trial {
         Trial::Decided { reading, decision } => {
-            let facts = Facts { now: Some(tried.at), task: tried.task.as_ref(), usage: &Unused };
+            let counters = Counters::new();
+            let name = tried.task.as_ref().map(|task| task.name.as_str());
+            let usage = counters.at(tried.page.policy.limits(), Some(tried.at), name);
+            let facts = Facts { now: Some(tried.at), task: tried.task.as_ref(), usage: &usage };
             smallest(policy, reading, decision, &facts)
         }
         Trial::Refused(_) => None,

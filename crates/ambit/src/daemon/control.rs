@@ -439,7 +439,8 @@ impl Control {
             Request::Erase { sequence, because, signed } => {
                 self.signed(nonce, "erase", &[&sequence.to_string(), &because], &signed)?;
                 let mut rows = means.store.rows(sequence, 1).map_err(Fault::from)?;
-                let record = rows.pop().and_then(|row| Record::read(row).ok()).filter(|record| record.sequence == sequence);
+                let record =
+                    rows.pop().and_then(|row| Record::read(row).ok()).filter(|record| record.sequence == sequence);
                 if let Some(agent) = record.and_then(|record| record.agent) {
                     self.answers_for(&agent, &signed.person)?;
                 }
@@ -604,7 +605,10 @@ impl Control {
         match last.judge() {
             Ok(judge) => Ok(Some(judge.circle().clone())),
             Err(_) if last.release.by == person => Ok(None),
-            Err(error) => Err(refused(format!("{error}; only `{}`, who signed it, can replace it\nhelp: `ambit releases {agent}` lists them", last.release.by))),
+            Err(error) => Err(refused(format!(
+                "{error}; only `{}`, who signed it, can replace it\nhelp: `ambit releases {agent}` lists them",
+                last.release.by
+            ))),
         }
     }
 
@@ -618,7 +622,10 @@ impl Control {
             return Ok(());
         }
         let near = ambit_core::scope::diagnostics::nearest(agent, known.iter().map(String::as_str));
-        let help = near.map_or_else(|| "`ambit status` lists the agents; `ambit stop --all` stops every one".to_owned(), |near| format!("did you mean `{near}`?"));
+        let help = near.map_or_else(
+            || "`ambit status` lists the agents; `ambit stop --all` stops every one".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
         Err(refused(format!("nobody is called `{agent}`, so nothing was stopped\nhelp: {help}")))
     }
 

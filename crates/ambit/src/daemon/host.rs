@@ -138,7 +138,8 @@ impl House {
         if number_of("/etc/passwd", &wanted) == Some(peer.user) {
             return None;
         }
-        let help = format!("start the client as `{wanted}`, or release a scope whose `ambit.toml` names another `os-user`");
+        let help =
+            format!("start the client as `{wanted}`, or release a scope whose `ambit.toml` names another `os-user`");
         Some(Denied::new("the agent does not run as the operating-system user that its release names", help))
     }
 }

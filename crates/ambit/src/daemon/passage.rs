@@ -143,7 +143,9 @@ impl Passage for AgentPassage {
             // No server is started for a list of which the agent may see nothing.
             let seen = match listing {
                 Listing::Prompts => self.could_verb(&judge, system, "prompt", Verb::Read),
-                Listing::Resources | Listing::ResourceTemplates => self.could_verb(&judge, system, "resource", Verb::Read),
+                Listing::Resources | Listing::ResourceTemplates => {
+                    self.could_verb(&judge, system, "resource", Verb::Read)
+                }
                 Listing::Tools => true,
             };
             if !seen {

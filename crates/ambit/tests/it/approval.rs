@@ -245,7 +245,7 @@ fn callback_failure_fails_closed() {
     rig.live.gone.lock().unwrap().insert("payments".into());
     assert!(matches!(rig.confirm("lena", &waiting), Err(AnswerError::Withdrawn(_))));
     assert!(matches!(rig.execute(&confirmed), Some(State::Withdrawn { .. })));
-    assert!(refused(&rig.call("payments.create_refund", r#"{"amount":82}"#)).contains("does not answer"));
+    assert!(refused(&rig.call("payments.create_refund", r#"{"amount":82}"#)).contains("cannot be asked now"));
     assert_eq!(rig.ran(), 0);
 }
 

@@ -68,11 +68,15 @@ fn and_as_a_page() {
 
     It can write:
 
-    - `call bank.send_money where recipient is in the request and amount is in the request, at most 100 of amount per hour, for pay-bill, otherwise a human` (advised)
+    - `call bank.send_money where recipient is in the request and amount is in the request, at most 100 of amount per hour, for pay-bill, otherwise a human` (not visible here)
+      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
       - `asked: the owner, the backup owner, or the person for whom the task runs (emma)`
-    - `call bank.send_money where recipient is the task's payee, for refund` (advised)
-    - `call chat.send where channel is in the request` (advised)
-    - `call chat.invite where users[] is in the request, for invite` (advised)
+    - `call bank.send_money where recipient is the task's payee, for refund` (not visible here)
+      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
+    - `call chat.send where channel is in the request` (not visible here)
+      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
+    - `call chat.invite where users[] is in the request, for invite` (not visible here)
+      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
 
     No line asks for a human.
 

@@ -280,6 +280,41 @@ fn a_stop_cuts_withdraws_refuses_and_says_so_and_only_the_owner_lifts_it() {
 }
 
 #[test]
+fn a_stop_of_nobody_says_that_nothing_was_stopped() {
+    let town = Town::released();
+    town.not(1, "did you mean `refund-helper`?", &["stop", "refnud-helper"]);
+    assert_eq!(town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 }))["result"]["isError"], json!(false));
+}
+
+#[test]
+fn whoever_holds_the_token_is_the_asker_and_cannot_confirm_for_a_role() {
+    let town = Town::released();
+    std::fs::remove_file(town.path().join("tok")).unwrap();
+    town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
+    let mut agent = town.agent();
+    agent.send("tools/call", &json!({ "name": "payments__create_refund", "arguments": refund(16) }));
+    let hold = town.first_hold();
+    town.not(1, "", &["confirm", &hold, "--as", "dana", "--passphrase-file", "dana.pass"]);
+    let vouch = ["setup", "--person", "sam", "--passphrase-file", "sam.pass", "--vouched-by", "dana"];
+    town.fine(&[&vouch[..], &["--voucher-passphrase-file", "dana.pass"]].concat());
+    town.fine_as("sam", &["confirm", &hold]);
+    assert_eq!(agent.answer()["result"]["isError"], json!(false));
+}
+
+#[test]
+fn an_agent_whose_user_is_named_comes_as_that_user_or_not_at_all() {
+    let town = Town::new();
+    let config = town.path().join("ambit.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("scope = \"SCOPE.md\"", "scope = \"SCOPE.md\"\nos-user = \"nobody\""))
+        .unwrap();
+    town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
+    town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
+    town.fine_as("dana", &["token", "refund-helper", "--to", "tok"]);
+    town.not(1, "operating-system user", &["mcp", "--agent", "refund-helper", "--token-file", "tok"]);
+}
+
+#[test]
 fn a_token_opens_one_agents_gate_until_it_is_revoked_and_two_clients_at_once_are_flagged() {
     let town = Town::released();
     let (mut one, two) = (town.agent(), town.agent());
@@ -365,7 +400,10 @@ fn a_program_that_is_another_one_since_it_was_looked_at_is_not_started() {
     // Before the server was ever needed, somebody puts another program in its place.
     std::fs::write(&script, format!("{run}# and more\n")).unwrap();
     let refused = town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 }));
-    assert!(refused.to_string().contains("is another one"), "{refused}");
+    assert!(refused.to_string().contains("cannot be asked now"), "{refused}");
+    // Why is for people.
+    let decided = town.fine(&["journal", "tail", "--kind", "decided", "--format", "json"]);
+    assert!(decided.contains("`./helpdesk` is another one"), "{decided}");
     assert!(town.agent().call("crm__list_notes", json!({ "customer": 8803 }))["result"]["isError"] == json!(false));
 }
 

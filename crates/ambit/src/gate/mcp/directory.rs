@@ -138,7 +138,7 @@ impl Directory {
         let mut found: Vec<&str> =
             known.uris.iter().filter(|(_, other)| other == uri).map(|(system, _)| system.as_str()).collect();
         if found.is_empty() {
-            let fitting = known.templates.iter().filter(|(_, template)| fits(template, uri));
+            let fitting = known.templates.iter().take(TEMPLATES).filter(|(_, template)| fits(template, uri));
             found = fitting.map(|(system, _)| system.as_str()).collect();
         }
         found.dedup();
