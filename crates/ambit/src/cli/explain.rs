@@ -135,7 +135,7 @@ fn legend(told: &Told) -> Vec<&'static str> {
             Kept::Advised,
             "advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.",
         ),
-        (Kept::NotVisible, "not visible here: no gate of Ambit sees this system yet."),
+        (Kept::NotVisible, "not visible here: no gate of Ambit sees this yet."),
     ]
     .into_iter()
     .filter(|(kept, _)| items.iter().any(|item| item.kept == *kept))

@@ -87,6 +87,9 @@ fn and_as_a_page() {
     Anything outside this scope is refused.
 
     advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
+
+
+    not visible here: no gate of Ambit sees this yet.
     "#);
 }
 
