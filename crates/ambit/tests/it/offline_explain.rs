@@ -88,7 +88,6 @@ fn and_as_a_page() {
 
     advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
 
-
     not visible here: no gate of Ambit sees this yet.
     "#);
 }
