@@ -27,6 +27,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("out-of-range", "a number that is too small or too large"),
     ("program-changed", "a system that was looked at with another program"),
     ("reads-but-destroys", "a tool declared as reading, of which its server says that it destroys"),
+    ("said-twice", "a list in which each thing stands once, with one twice"),
     ("secret-in-config", "a secret written out"),
     ("shared-os-user", "an agent that runs as a person's operating-system user"),
     ("shared-scope", "two agents with one scope"),

@@ -250,7 +250,10 @@ impl Build<'_> {
         if reads_only && destructive_hint {
             let message = format!("`{tool}` is declared as reading, and its server says that it destroys");
             let help = "look at what the tool does, and declare it as what it is";
-            self.found(Diagnostic::not_ready, "reads-but-destroys", name, &here, message, help);
+            // Where it was declared: the short list names the tool nowhere else.
+            let short = ["systems", name, "reading-tools"];
+            let at: &[&str] = if system.reading_tools.contains(tool) { &short } else { &here };
+            self.found(Diagnostic::not_ready, "reads-but-destroys", name, at, message, help);
         }
         if let Some(amount) = &said.amount {
             let first = amount.split(['.', '[']).next().unwrap_or_default();

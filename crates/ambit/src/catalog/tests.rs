@@ -214,7 +214,7 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
 #[test]
 fn a_reading_tool_that_destroys_is_asked_about() {
     insta::assert_snapshot!(problems("reading-tools = [\"purge\"]\n"), @"
-    5 reads-but-destroys: `purge` is declared as reading, and its server says that it destroys → look at what the tool does, and declare it as what it is
+    8 reads-but-destroys: `purge` is declared as reading, and its server says that it destroys → look at what the tool does, and declare it as what it is
     ");
 }
 

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 /// Reads `text` (at most `most_bytes` of it) as a `T`. `None` exactly when a diagnostic is an error.
 #[must_use]
@@ -146,6 +146,9 @@ impl Walk {
                     read.push(self.value(&items, item.get_ref(), &item.span(), path));
                     path.pop();
                 }
+                if one.get("uniqueItems") == Some(&Value::Bool(true)) {
+                    self.twice(array, path);
+                }
                 Value::Array(read)
             }
             ([one, ..], DeValue::Integer(integer)) => self.integer(one, integer, span, path),
@@ -157,6 +160,24 @@ impl Walk {
             }
             (_, DeValue::Boolean(truth)) => Value::Bool(*truth),
             _ => Value::Null,
+        }
+    }
+
+    /// Says which elements of a list stand in it twice.
+    fn twice(&mut self, array: &DeArray<'_>, path: &[String]) {
+        let mut seen = Vec::new();
+        for item in array.iter() {
+            let same = |known: &&DeValue<'_>| match (known, item.get_ref()) {
+                (DeValue::String(one), DeValue::String(other)) => one == other,
+                (DeValue::Integer(one), DeValue::Integer(other)) => integer_of(one) == integer_of(other),
+                (DeValue::Boolean(one), DeValue::Boolean(other)) => one == other,
+                _ => false,
+            };
+            if seen.iter().any(same) {
+                let message = format!("`{}` says the same twice", last(path));
+                self.report("said-twice", &item.span(), message, "remove one of the two");
+            }
+            seen.push(item.get_ref());
         }
     }
 
@@ -226,14 +247,8 @@ impl Walk {
         }
     }
 
-    fn integer(
-        &mut self,
-        schema: &Value,
-        integer: &toml::de::DeInteger<'_>,
-        span: &Range<usize>,
-        path: &[String],
-    ) -> Value {
-        let number = i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok();
+    fn integer(&mut self, schema: &Value, integer: &DeInteger<'_>, span: &Range<usize>, path: &[String]) -> Value {
+        let number = integer_of(integer);
         let least = schema.get("minimum").and_then(Value::as_i64).unwrap_or(i64::MIN);
         let most = schema.get("maximum").and_then(Value::as_i64).unwrap_or(i64::MAX);
         match number {
@@ -316,6 +331,10 @@ impl Walk {
         let at = self.lines.span(span.clone());
         self.found.push(Diagnostic::error(name, at, message, help));
     }
+}
+
+fn integer_of(integer: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
 }
 
 /// Where to put the caret for a value: on a table's name rather than all it holds.

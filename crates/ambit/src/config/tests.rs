@@ -149,6 +149,15 @@ fn a_wrong_shape_is_an_error_where_it_stands() {
 }
 
 #[test]
+fn what_is_said_twice_in_a_set_is_a_slip() {
+    insta::assert_snapshot!(said("[lists.a]\nkind = \"value\"\nmembers = [\"5\", 5, 0x5, \"5\", true]\n[tags]\na = [\"x\", \"x\"]\n"), @"
+    3:20 said-twice: `members` says the same twice → remove one of the two
+    3:25 said-twice: `members` says the same twice → remove one of the two
+    5:11 said-twice: `a` says the same twice → remove one of the two
+    ");
+}
+
+#[test]
 fn what_is_no_toml_is_an_error_where_it_breaks() {
     insta::assert_snapshot!(said("[systems.a]\nkind = mcp\n"), @"
     2:8 bad-toml: string values must be quoted, expected literal string → write it as TOML: `key = value`, text between double quotes
@@ -331,5 +340,87 @@ mod any_text {
             prop_assert_eq!(config.is_none(), found.iter().any(|one| one.severity == Severity::Error));
             prop_assert!(found.iter().all(|one| one.at.bytes.end <= text.len() && !one.help.is_empty()));
         }
+    }
+}
+
+/// The schema is what editors check by: whoever checks by it must come to the same answer as the reader.
+mod by_the_schema {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    fn validator() -> jsonschema::Validator {
+        jsonschema::validator_for(&strict::schema_of::<Config>()).unwrap()
+    }
+
+    fn whole() -> Json {
+        serde_json::to_value(toml::from_str::<toml::Table>(WHOLE).unwrap()).unwrap()
+    }
+
+    /// Whether the reader takes its shape.
+    fn reads(value: &Json) -> bool {
+        let text = toml::to_string(&toml::Table::try_from(value).unwrap()).unwrap();
+        strict::read::<Config>(&text, MOST_BYTES).0.is_some()
+    }
+
+    /// Every place of the document, by path.
+    fn places(value: &Json, path: &str, all: &mut Vec<String>) {
+        all.push(path.to_owned());
+        match value {
+            Json::Object(members) => {
+                for (key, value) in members {
+                    places(value, &format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), all);
+                }
+            }
+            Json::Array(items) => {
+                items.iter().enumerate().for_each(|(at, item)| places(item, &format!("{path}/{at}"), all));
+            }
+            _ => {}
+        }
+    }
+
+    fn other() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            Just(serde_json::json!({})),
+            Just(serde_json::json!({"env": "X"})),
+            Just(serde_json::json!({"env": "X", "file": "y"})),
+            Just(serde_json::json!([])),
+            Just(serde_json::json!(["a", "a"])),
+            Just(serde_json::json!(["a", 1, true])),
+            Just(serde_json::json!([1.5])),
+            any::<bool>().prop_map(Into::into),
+            (-2i64..60).prop_map(Into::into),
+            Just(Json::from(1.5)),
+            prop_oneof!["mcp|value|read|create", "[a-z]{0,3}"].prop_map(Into::into),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn the_answer_is_the_same(
+            which in any::<prop::sample::Index>(),
+            how in 0..3u8,
+            other in other(),
+            key in "[a-z]{3}|kind|env|file",
+        ) {
+            let mut value = whole();
+            let mut all = Vec::new();
+            places(&value, "", &mut all);
+            let path = all[1..][which.index(all.len() - 1)].clone();
+            let (parent, last) = path.rsplit_once('/').unwrap();
+            let last = last.replace("~1", "/").replace("~0", "~");
+            match (how, value.pointer_mut(parent).unwrap()) {
+                (0, Json::Object(members)) => drop(members.remove(&last)),
+                (1, Json::Object(members)) => drop(members.insert(key, other)),
+                _ => *value.pointer_mut(&path).unwrap() = other,
+            }
+            prop_assert_eq!(reads(&value), validator().is_valid(&value), "{}", value);
+        }
+    }
+
+    #[test]
+    fn the_whole_is_valid() {
+        assert!(validator().is_valid(&whole()) && reads(&whole()));
     }
 }
