@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ambit_core::action::Digest;
 use rustix::process::geteuid;
 
-use crate::config::find;
+use crate::config::{State, find};
 use crate::store::private::{self, PrivateError};
 
 /// The directory, private to its owner, in which a daemon listens.
@@ -14,6 +14,37 @@ pub struct Place(PathBuf);
 
 // The address of a socket has room for about a hundred bytes of path on every system.
 const LONGEST: usize = 90;
+
+/// Nobody can say where the state stands.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` does not say where the state stands: {why}\nhelp: mend it (`ambit check` shows where); no other state is opened in its place", .config.display())]
+pub struct NotSaid {
+    /// The `ambit.toml`.
+    pub config: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// The state directory of an `ambit.toml`, which may have other errors: what is in force does not hang on it. But it must
+/// be said, or a daemon would open another state, and releases and stops would be out of sight.
+///
+/// # Errors
+/// When the file cannot be read, is no TOML, or says something else than a path.
+pub fn state_dir(config: &Path) -> Result<PathBuf, NotSaid> {
+    let not_said = |why: String| NotSaid { config: config.to_owned(), why };
+    let text = std::fs::read_to_string(config).map_err(|error| not_said(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| not_said(error.message().to_owned()))?;
+    let said = match table.get("state") {
+        None => None,
+        Some(toml::Value::Table(state)) => state.get("dir"),
+        Some(_) => return Err(not_said("`state` is no table".to_owned())),
+    };
+    match said {
+        None => Ok(find::dir_of(config).join(State::default().dir)),
+        Some(toml::Value::String(dir)) if !dir.is_empty() => Ok(find::dir_of(config).join(dir)),
+        Some(_) => Err(not_said("`dir` is no path".to_owned())),
+    }
+}
 
 impl Place {
     /// The place that belongs to a state directory: `run` in it, or, where that path is too long for a socket's
@@ -33,15 +64,11 @@ impl Place {
         Place(under.join(name))
     }
 
-    /// The place that belongs to an `ambit.toml`. It may have errors: what is in force does not hang on it, and agents
-    /// must find the daemon all the same.
+    /// The place that belongs to an `ambit.toml`: where a daemon that runs is found. One that does not say where its state
+    /// stands is looked for where it stands unless said.
     #[must_use]
     pub fn of_config(config: &Path) -> Place {
-        let text = std::fs::read_to_string(config).unwrap_or_default();
-        let table: toml::Table = text.parse().unwrap_or_default();
-        let said = table.get("state").and_then(|state| state.get("dir")).and_then(toml::Value::as_str);
-        let dir = said.map_or_else(|| crate::config::State::default().dir, str::to_owned);
-        Place::of(&find::dir_of(config).join(dir))
+        Place::of(&state_dir(config).unwrap_or_else(|_| find::dir_of(config).join(State::default().dir)))
     }
 
     /// Makes the directory, or checks that nobody else can use it.
@@ -100,5 +127,9 @@ mod tests {
         assert_eq!(Place::of_config(&config), Place::of(&dir.path().join(".ambit")));
         std::fs::write(&config, "no-such-key = 1\n[state]\ndir = \"var\"\n").unwrap();
         assert_eq!(Place::of_config(&config), Place::of(&dir.path().join("var")));
+        for said in ["= 1\n[state]\ndir = \"var\"\n", "state = 1\n", "[state]\ndir = 5\n", "[state]\ndir = \"\"\n"] {
+            std::fs::write(&config, said).unwrap();
+            assert!(state_dir(&config).is_err(), "{said}");
+        }
     }
 }

@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 
 use super::control::Control;
 use super::host::{House, KnownPeople};
-use super::place::Place;
+use super::place::{NotSaid, Place, state_dir};
 use super::releases::Releases;
 use super::socket::{Door, DoorError, serve_shared, share};
 use super::start;
 use super::systems::{Happened, LiveSystems};
-use crate::config::{Limits, find};
+use crate::config::{Limits, State, find};
 use crate::confirm::{notice, sweep};
 use crate::escape::escape;
 use crate::gate::execute;
@@ -44,6 +44,9 @@ pub enum ServeError {
     /// The door could not be opened.
     #[error(transparent)]
     Door(#[from] DoorError),
+    /// Where the state stands cannot be told.
+    #[error(transparent)]
+    NotSaid(#[from] NotSaid),
     /// The state directory is not ours alone.
     #[error(transparent)]
     Private(#[from] PrivateError),
@@ -71,23 +74,29 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When it cannot begin.
 pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<(), ServeError> {
-    let place = Place::of_config(&options.config);
+    let state = state_dir(&options.config)?;
     // First the door: whoever has it has the state as well.
-    let door = Door::open(&place).await?;
-    let (house, happened) = open(&options.config)?;
+    let door = Door::open(&Place::of(&state)).await?;
+    // `ambit.toml` may have errors: what is in force does not hang on it.
+    let home = Home::open(&options.config).ok();
+    if home.is_none() {
+        tracing::warn!(
+            "`ambit.toml` or `ambit.lock` has errors: the usual limits hold, and no shared socket is opened"
+        );
+    }
+    let dir = find::dir_of(&options.config);
+    let limits = home.as_ref().map(|home| home.config.limits.clone()).unwrap_or_default();
+    let (house, happened) = open(dir, &state, &limits)?;
     let found = start::start(&house.means).await?;
     said(&found);
     let house = Arc::new(house);
     let watching = tokio::spawn(watch(Arc::clone(&house), happened));
-    let shared = match Home::open(&options.config).ok().map(|home| (home.dir().to_owned(), home.config.state)) {
-        Some((dir, state)) => match &state.shared_socket {
-            Some(path) => {
-                let listener = share(&dir.join(path), state.shared_group.as_deref())?;
-                Some(tokio::spawn(serve_shared(listener, Arc::clone(&house) as Arc<_>)))
-            }
-            None => None,
-        },
-        None => None,
+    let shared = match home.as_ref().map(|home| &home.config.state) {
+        Some(State { shared_socket: Some(path), shared_group, .. }) => {
+            let listener = share(&dir.join(path), shared_group.as_deref())?;
+            Some(tokio::spawn(serve_shared(listener, Arc::clone(&house) as Arc<_>)))
+        }
+        _ => None,
     };
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
     door.serve(Arc::clone(&house) as Arc<_>, options.idle, ended()).await;
@@ -107,23 +116,22 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
     Ok(())
 }
 
-/// Everything behind the door, over the state that belongs to an `ambit.toml`.
-fn open(config: &Path) -> Result<(House, mpsc::UnboundedReceiver<Happened>), ServeError> {
-    // `ambit.toml` may have errors: what is in force does not hang on it.
-    let home = Home::open(config).ok();
-    let dir = find::dir_of(config).to_owned();
-    let state_dir = home.as_ref().map_or_else(|| dir.join(crate::config::State::default().dir), Home::state_dir);
-    private::directory(&state_dir)?;
+/// Everything behind the door, over a state directory. `dir`: what paths in `ambit.toml` are relative to.
+fn open(
+    dir: &Path,
+    state_dir: &Path,
+    limits: &Limits,
+) -> Result<(House, mpsc::UnboundedReceiver<Happened>), ServeError> {
+    private::directory(state_dir)?;
     let world: Arc<dyn World> = Arc::new(Real);
-    let keys = InstallationKeys::open(&state_dir, world.as_ref())?;
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&state_dir)?);
+    let keys = InstallationKeys::open(state_dir, world.as_ref())?;
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(state_dir)?);
     let mode = Mode::Threaded { checkpoints: state_dir.join(checkpoints::FILE) };
     let journal = Arc::new(Journal::open(Arc::clone(&store), Arc::clone(&world), keys, mode)?);
     let releases = Arc::new(Releases::new(Arc::clone(&store)));
     let (told, happened) = mpsc::unbounded_channel();
-    let live = Arc::new(LiveSystems::new(Arc::clone(&releases), dir, told));
+    let live = Arc::new(LiveSystems::new(Arc::clone(&releases), dir.to_owned(), told));
     let people = Arc::new(KnownPeople::new(Arc::clone(&store), Arc::clone(&releases), Arc::clone(&world)));
-    let limits = home.map(|home| home.config.limits).unwrap_or_default();
     let means = Arc::new(Means::open(
         world,
         store,
@@ -131,7 +139,7 @@ fn open(config: &Path) -> Result<(House, mpsc::UnboundedReceiver<Happened>), Ser
         Arc::clone(&releases) as Arc<dyn Judges>,
         Arc::clone(&live) as Arc<_>,
         people,
-        settings(&limits),
+        settings(limits),
     )?);
     let control = Control::new(Arc::clone(&means), journal, releases, Arc::clone(&live));
     Ok((House::new(means, live, control), happened))

@@ -77,6 +77,20 @@ impl Town {
         assert!(said(&output).contains(says), "{args:?} does not say `{says}`:\n{}", said(&output));
     }
 
+    /// Ends the daemon, and waits until its door is closed.
+    fn end(&self) {
+        let status = self.run(&["status", "--format", "json"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or(Value::Null);
+        let Some(process) = status["process"].as_u64() else { return };
+        let _ = Command::new("kill").arg(process.to_string()).status();
+        for _ in 0..200 {
+            if !Path::new(&format!("/proc/{process}")).exists() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+    }
+
     fn agent(&self) -> Agent {
         let mut child = self
             .command()
@@ -114,11 +128,7 @@ impl Town {
 
 impl Drop for Town {
     fn drop(&mut self) {
-        let status = self.run(&["status", "--format", "json"]);
-        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or(Value::Null);
-        if let Some(process) = status["process"].as_u64() {
-            let _ = Command::new("kill").arg(process.to_string()).status();
-        }
+        self.end();
     }
 }
 
@@ -277,6 +287,62 @@ fn a_stop_cuts_withdraws_refuses_and_says_so_and_only_the_owner_lifts_it() {
     );
     town.fine_as("dana", &["resume", "refund-helper", "--because", "looked at"]);
     assert_eq!(again.call("helpdesk__get_ticket", json!({ "id": 5122 }))["result"]["isError"], json!(false));
+}
+
+#[test]
+fn an_ambit_toml_with_errors_hides_neither_releases_nor_stops() {
+    let town = Town::new();
+    let config = town.path().join("ambit.toml");
+    let text = std::fs::read_to_string(&config).unwrap() + "\n[state]\ndir = \"var\"\n";
+    std::fs::write(&config, &text).unwrap();
+    town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
+    town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
+    town.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);
+    town.fine(&["stop", "refund-helper"]);
+    let anew = || town.end();
+    // Wrong, but TOML: where the state stands is still said.
+    anew();
+    std::fs::write(&config, format!("no-such-key = 1\n{text}")).unwrap();
+    assert!(town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 })).to_string().contains("is stopped"));
+    anew();
+    assert!(!town.path().join(".ambit").exists(), "no other store is opened");
+    // No TOML at all: nobody knows where the state stands, so nobody serves from elsewhere.
+    std::fs::write(&config, format!("= 1\n{text}")).unwrap();
+    town.not(4, "ambit.toml", &["mcp", "--agent", "refund-helper", "--token-file", "tok"]);
+    assert!(!town.path().join(".ambit/state.db").exists(), "no other store is opened");
+    std::fs::write(&config, &text).unwrap();
+    town.fine_as("dana", &["resume", "refund-helper", "--because", "mended"]);
+    assert_eq!(town.agent().call("helpdesk__get_ticket", json!({ "id": 5122 }))["result"]["isError"], json!(false));
+}
+
+#[test]
+fn who_owns_nothing_lifts_no_stop_of_all_and_erases_nothing() {
+    let town = Town::released();
+    let scope = std::fs::read_to_string(town.path().join("SCOPE.md")).unwrap();
+    std::fs::write(town.path().join("SCOPE.md"), scope.replace("backup-owner: sam.reyes@acme.example\n", "")).unwrap();
+    town.fine_as("dana", &["release", "refund-helper", "--because", "mine alone", "--anyway"]);
+    let vouch = ["setup", "--person", "sam", "--passphrase-file", "sam.pass", "--vouched-by", "dana"];
+    town.fine(&[&vouch[..], &["--voucher-passphrase-file", "dana.pass"]].concat());
+    town.fine(&["stop", "--all"]);
+    let sam = ["--as", "sam", "--passphrase-file", "sam.pass"];
+    town.not(1, "does not answer for", &[&["resume", "--all", "--because", "x"][..], &sam].concat());
+    let records = town.fine(&["journal", "tail", "--kind", "released", "--format", "json"]);
+    let released: Value = serde_json::from_str(records.lines().next().unwrap()).unwrap();
+    let number = released["sequence"].to_string();
+    town.not(1, "does not answer for", &[&["journal", "erase", &number, "--because", "x"][..], &sam].concat());
+    town.fine_as("dana", &["resume", "--all", "--because", "looked at"]);
+}
+
+#[test]
+fn an_agent_with_many_clients_does_not_keep_people_out() {
+    let town = Town::released();
+    let agents: Vec<Agent> = (0..16).map(|_| town.agent()).collect();
+    town.not(1, "clients of this agent", &["mcp", "--agent", "refund-helper", "--token-file", "tok"]);
+    let inbox: Value = serde_json::from_str(&town.fine(&["inbox", "--format", "json"])).unwrap();
+    assert_eq!(inbox["notices"].as_array().unwrap().len(), 1, "told once: {inbox}");
+    let stopped: Value = serde_json::from_str(&town.fine(&["stop", "refund-helper", "--format", "json"])).unwrap();
+    assert_eq!(stopped["severed"].as_array().unwrap().len(), 16);
+    drop(agents);
 }
 
 #[test]

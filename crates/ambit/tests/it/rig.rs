@@ -415,6 +415,22 @@ impl Rig {
         self.memory.rows(1, usize::MAX).unwrap().into_iter().map(|row| Record::read(row).unwrap()).collect()
     }
 
+    /// The verdicts recorded over askings of that tool, in order.
+    pub fn verdicts(&self, tool: &str) -> Vec<String> {
+        let records = self.records();
+        let text = |record: &Record, name: &str| record.details.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+        let asked: Vec<_> = records
+            .iter()
+            .filter(|r| r.kind == Kind::Asked && text(r, "name").as_deref() == Some(tool))
+            .filter_map(|r| text(r, "ask"))
+            .collect();
+        let decided = records.iter().filter(|r| r.kind == Kind::Decided);
+        decided
+            .filter(|r| text(r, "ask").is_some_and(|ask| asked.contains(&ask)))
+            .filter_map(|r| text(r, "verdict"))
+            .collect()
+    }
+
     pub fn kinds(&self) -> Vec<Kind> {
         self.records().iter().map(|record| record.kind).collect()
     }
