@@ -10,14 +10,6 @@ const MOST_LINES: usize = 600;
 /// What is longer, and why it may be.
 const LONGER: &[(&str, &str)] = &[
     ("cases/config/files.md", "one case a finding, to be found by name and not read through"),
-    (
-        "crates/ambit-core/src/hold.rs",
-        "one state machine and the tests of each of its moves; less than 500 lines of it are code",
-    ),
-    (
-        "crates/ambit/src/daemon/control.rs",
-        "every request of a person with its reply; due to be divided by what is asked for",
-    ),
     ("docs/reference/findings.md", "one section a finding, to be found by name and not read through"),
 ];
 

@@ -1,10 +1,9 @@
 //! What a page means, a paragraph at a time: the bullets, a call, and what becomes of it with the lines that say so.
 
-use ambit_core::catalog::ResourceKind;
 use ambit_core::decide::{Facts, decide};
 use ambit_core::decimal::Decimal;
 use ambit_core::decision::{Decision, Verdict};
-use ambit_core::effect::{Effect, Extent, FieldSet, Standing, Verb};
+use ambit_core::effect::{Effect, Extent, Standing, Verb};
 use ambit_core::explain;
 use ambit_core::policy::Policy;
 use ambit_core::reading::{Reach, Reading, Unread};
@@ -14,6 +13,7 @@ use ambit_core::usage::Counters;
 use ambit_core::value::Value;
 
 use crate::acme::{page, policy};
+use crate::small_world::call_of;
 
 const NOON: Timestamp = Timestamp(1_795_435_200_000); // 2026-11-23T12:00:00Z
 
@@ -48,32 +48,7 @@ fn reading(policy: &Policy, text: &str) -> Reading {
         return Reading { effects: [effect].into_iter().collect(), ..Reading::default() };
     }
     let arguments = value(&serde_json::from_str(rest).unwrap());
-    let (resource, tool) = find(first);
-    assert_eq!(tool.kind, ResourceKind::Tool);
-    let mut fields = FieldSet::new();
-    for (name, _) in arguments.members().iter().filter(|(_, v)| *v != Value::Null) {
-        match tool.field_named(name) {
-            Some(at) => fields.insert(at),
-            None => fields.insert_unlisted(),
-        }
-    }
-    let own = Effect {
-        verb: Verb::Call,
-        resource,
-        fields,
-        extent: Extent::default(),
-        standing: Standing::Own,
-        subject: Some(0),
-    };
-    let declared = tool.declared.effects.iter().map(|e| Effect {
-        verb: e.verb,
-        resource: e.resource,
-        fields: e.fields.clone(),
-        extent: Extent::default(),
-        standing: Standing::Declared,
-        subject: None,
-    });
-    Reading { effects: std::iter::once(own).chain(declared).collect(), unread: vec![], values: vec![arguments] }
+    call_of(catalog, find(first).0, arguments)
 }
 
 fn decided(policy: &Policy, action: &str, task: Option<&Task>) -> Decision {

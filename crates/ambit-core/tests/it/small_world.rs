@@ -232,12 +232,18 @@ pub fn reading() -> impl Strategy<Value = Reading> {
 
 pub fn call(name: &str, arguments: Value) -> Reading {
     let catalog = catalog();
-    let (id, tool) = catalog.resources().find(|(_, r)| r.name == name).unwrap();
+    let (id, _) = catalog.resources().find(|(_, r)| r.name == name).unwrap();
+    call_of(&catalog, id, arguments)
+}
+
+/// The reading of a call of that tool, without the schema: null is not given.
+pub fn call_of(catalog: &Catalog, id: ResourceId, arguments: Value) -> Reading {
+    let tool = catalog.resource(id).unwrap();
+    assert_eq!(tool.kind, ResourceKind::Tool);
     let mut fields = FieldSet::new();
-    for (key, value) in arguments.members() {
-        match tool.field_named(key) {
-            Some(at) if *value != Value::Null => fields.insert(at),
-            Some(_) => {}
+    for (name, _) in arguments.members().iter().filter(|(_, value)| *value != Value::Null) {
+        match tool.field_named(name) {
+            Some(at) => fields.insert(at),
             None => fields.insert_unlisted(),
         }
     }

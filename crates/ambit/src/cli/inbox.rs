@@ -13,7 +13,7 @@ use crate::confirm::answer::Answered;
 use crate::confirm::people::{self, Proof, Say};
 use crate::confirm::shown::{self, Shown};
 use crate::confirm::wait::clock;
-use crate::daemon::control::{Reply, Request, ShownHold};
+use crate::daemon::request::{Reply, Request, ShownHold};
 use crate::escape::{escape, escape_lines};
 
 /// What was said to `ambit inbox`.

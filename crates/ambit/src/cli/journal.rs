@@ -14,7 +14,7 @@ use super::options::Options;
 use super::output::{self, say};
 use super::{Exit, Trouble};
 use crate::confirm::wait::clock;
-use crate::daemon::control::{Asked, Reply, Request};
+use crate::daemon::request::{Asked, Reply, Request};
 use crate::escape::escape;
 use crate::journal::{checkpoints, export, verify};
 use crate::keys::InstallationKeys;

@@ -9,10 +9,10 @@ use clap::Args;
 
 use super::options::Options;
 use super::{Exit, Trouble};
-use crate::daemon::control::{DOMAIN, Reply, Request, Signed, signed_parts};
 use crate::daemon::dial::{DialError, dial_at, dial_or_start};
 use crate::daemon::hello::Hello;
 use crate::daemon::place::Place;
+use crate::daemon::request::{DOMAIN, Reply, Request, Signed, signed_parts};
 use crate::escape::escape_lines;
 use crate::keys::passphrase::Source;
 use crate::keys::person::{self, PersonKey, people_directory};

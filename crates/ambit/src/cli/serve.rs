@@ -10,8 +10,8 @@ use super::link::{Link, unexpected};
 use super::options::Options;
 use super::output::{self, say};
 use super::{Exit, link};
-use crate::daemon::control::{Reply, Request};
 use crate::daemon::place::Place;
+use crate::daemon::request::{Reply, Request};
 use crate::daemon::serve::{Serve, serve};
 use crate::escape::escape;
 

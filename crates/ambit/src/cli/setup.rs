@@ -6,7 +6,7 @@ use super::link::{self, Link, Who, unexpected};
 use super::options::Options;
 use super::output::say;
 use super::{Exit, Trouble};
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::request::{Reply, Request};
 use crate::keys::person::{self, Cost, PersonKey};
 use crate::world::Real;
 

@@ -9,7 +9,7 @@ use super::link::{Link, Who, unexpected};
 use super::options::Options;
 use super::output::{self, say};
 use super::{Exit, Trouble};
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::request::{Reply, Request};
 use crate::escape::escape;
 
 /// What was said to `ambit stop`.

@@ -13,7 +13,7 @@ use super::options::Options;
 use super::output::{self, Table, say};
 use super::{Exit, Trouble};
 use crate::confirm::wait::clock;
-use crate::daemon::control::{Reply, Request};
+use crate::daemon::request::{Reply, Request};
 use crate::store::private;
 
 /// What was said.

@@ -1,4 +1,4 @@
-//! What people ask of the daemon from the command line: one request a line, one reply a line, both JSON.
+//! What becomes of a person's request (`request.rs` has the words).
 //!
 //! Whoever can open the socket may look and may stop. What lets more happen (a release, a token, a key, a resume) or
 //! makes something disappear (an erased payload) needs a person's signature over exactly that, on this connection.
@@ -6,17 +6,16 @@
 use std::sync::Arc;
 
 use ambit_core::action::Digest;
-use ambit_core::hold::{Binding, Circle, State};
+use ambit_core::hold::Circle;
 use ambit_core::release::{Release, carried_end};
-use ambit_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
+use super::request::{Asked, DOMAIN, Reply, Request, ShownHold, Signed, Waiting, Words, signed_parts};
 use super::socket::Peer;
-use super::stop::{self, Stopped};
+use super::stop;
 use super::systems::LiveSystems;
 use crate::confirm::answer::{self, Answered};
 use crate::confirm::people::{Peer as AnswerPeer, Proof, Say};
@@ -25,290 +24,11 @@ use crate::confirm::{change, notice};
 use crate::gate::execute;
 use crate::gate::means::{Fault, InForce, Judges as _, Means};
 use crate::gate::rpc::Lines;
-use crate::journal::tail::{self, Filter};
-use crate::journal::{Journal, Kind, Record};
+use crate::journal::tail;
+use crate::journal::{Journal, Record};
 use crate::keys::signature::{PublicKey, Signature};
 use crate::keys::{people, token};
 use crate::snapshot::Snapshot;
-
-/// What a person asks.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Request {
-    /// The nonce that signatures on this connection are over.
-    Challenge,
-    /// How everything stands.
-    Status,
-    /// What waits.
-    Inbox {
-        /// Of that agent alone.
-        agent: Option<String>,
-    },
-    /// Everything about a hold.
-    Show {
-        /// Its id, or the start of one.
-        id: String,
-    },
-    /// A person's yes or no.
-    Answer {
-        /// The hold.
-        id: String,
-        /// What they saw.
-        binding: Digest64,
-        /// Which of the two.
-        say: Say,
-        /// Why, for a no.
-        because: String,
-        /// Who, and how that is proved.
-        proof: Proof,
-    },
-    /// Stops an agent, or everybody.
-    Stop {
-        /// Whom.
-        agent: Option<String>,
-        /// Why.
-        because: String,
-        /// Who says so, as they say.
-        by: Option<String>,
-    },
-    /// Lets an agent, or everybody, go on.
-    Resume {
-        /// Whom.
-        agent: Option<String>,
-        /// Why.
-        because: String,
-        /// Who.
-        signed: Signed,
-    },
-    /// Enrols a person's key.
-    Enrol {
-        /// Who.
-        person: String,
-        /// Their key.
-        key: PublicKey,
-        /// Who vouches; not needed for the first.
-        vouched: Option<Signed>,
-    },
-    /// Makes a token.
-    TokenMake {
-        /// Whose.
-        agent: String,
-        /// The person at whose hands the agent runs.
-        held_by: Option<String>,
-        /// Who makes it.
-        signed: Signed,
-    },
-    /// Lists tokens.
-    TokenList {
-        /// Of that agent alone.
-        agent: Option<String>,
-    },
-    /// Revokes a token; anybody may.
-    TokenRevoke {
-        /// Its id.
-        id: String,
-    },
-    /// What a release would be, for the person to see and sign.
-    Draft {
-        /// The bytes of the snapshot.
-        snapshot: String,
-        /// The draft's other words.
-        words: Words,
-    },
-    /// Puts a release in force.
-    Release {
-        /// The release as drafted.
-        release: Box<Release>,
-        /// The bytes of the snapshot.
-        snapshot: String,
-        /// Whose signature.
-        person: String,
-        /// Over the release's digest.
-        signature: Signature,
-    },
-    /// An agent's releases.
-    Releases {
-        /// Whose.
-        agent: String,
-    },
-    /// The contents of a release, to put it in force again.
-    Snapshot {
-        /// Whose.
-        agent: String,
-        /// Which.
-        number: u64,
-    },
-    /// The last records.
-    Journal {
-        /// Which.
-        filter: Asked,
-        /// At most so many.
-        most: usize,
-    },
-    /// Erases the payloads of a record, or of all records of a hold.
-    Erase {
-        /// The record.
-        sequence: u64,
-        /// Why.
-        because: String,
-        /// Who.
-        signed: Signed,
-    },
-    /// Signs how far the journal has come.
-    Checkpoint,
-}
-
-/// A person's words about a release.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Words {
-    /// Who will sign it.
-    pub by: String,
-    /// Why.
-    pub because: String,
-    /// What is waived.
-    pub overrides: Vec<String>,
-    /// When it ends.
-    pub until: Option<Timestamp>,
-    /// The release that it puts in force again.
-    pub reverts_to: Option<u64>,
-}
-
-/// A digest as 64 hex digits.
-pub type Digest64 = Digest;
-
-/// A person's signature over a request on this connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signed {
-    /// Who.
-    pub person: String,
-    /// Over [`signed_parts`].
-    pub signature: Signature,
-}
-
-/// Which records are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Asked {
-    /// Of that agent.
-    pub agent: Option<String>,
-    /// Of that kind, by its word.
-    pub kind: Option<String>,
-    /// About that hold.
-    pub hold: Option<String>,
-    /// In that session.
-    pub session: Option<String>,
-    /// After that number.
-    pub after: Option<u64>,
-}
-
-/// What comes back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "reply", content = "with", rename_all = "kebab-case")]
-pub enum Reply {
-    /// The nonce.
-    Challenge {
-        /// As hex.
-        nonce: Digest64,
-    },
-    /// How everything stands.
-    Status(Value),
-    /// What waits, and what else there is to tell.
-    Inbox {
-        /// The holds, the most urgent first.
-        holds: Vec<Waiting>,
-        /// What else came up.
-        notices: Vec<String>,
-    },
-    /// Everything about a hold.
-    Show(Box<ShownHold>),
-    /// What came of an answer.
-    Answered {
-        /// What the answer counted for.
-        answered: Answered,
-        /// Where the hold stands now, in words.
-        state: String,
-    },
-    /// What a stop did.
-    Stopped(Stopped),
-    /// Whether there was a stop to lift.
-    Resumed(bool),
-    /// Done; nothing to say.
-    Done,
-    /// A token; its text is given this once.
-    Token {
-        /// What the agent presents.
-        text: String,
-        /// Its id.
-        id: String,
-    },
-    /// Tokens without their secrets.
-    Tokens(Vec<Value>),
-    /// A release to look at and sign.
-    Draft(Box<Release>),
-    /// It is in force; these holds were withdrawn.
-    Released(Vec<String>),
-    /// Releases, the oldest first, and the number of the one in force.
-    Releases {
-        /// All of them.
-        releases: Vec<Release>,
-        /// In force now.
-        in_force: Option<u64>,
-    },
-    /// The bytes of a release's snapshot.
-    Snapshot(String),
-    /// Records, as JSON.
-    Journal(Vec<Value>),
-    /// It did not work.
-    Failed {
-        /// What went wrong and what to do, as two parts of one text.
-        message: String,
-        /// Whether it was the request (refused) rather than Ambit (fault).
-        refused: bool,
-    },
-}
-
-/// One hold that waits.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Waiting {
-    /// Its id.
-    pub id: String,
-    /// Whose.
-    pub agent: String,
-    /// What it would call.
-    pub what: String,
-    /// Who is asked, in words.
-    pub people: Vec<String>,
-    /// Until when.
-    pub expires: Timestamp,
-}
-
-/// A hold with what people are shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShownHold {
-    /// What is shown.
-    pub shown: Shown,
-    /// What an answer is bound to, in full: whoever signs computes its digest from what they see.
-    pub binding: Binding,
-    /// Where it stands.
-    pub state: State,
-    /// In a word.
-    pub word: String,
-    /// Who has confirmed so far, with how.
-    pub votes: Vec<String>,
-}
-
-/// The domain of signatures over requests.
-pub const DOMAIN: &str = "ambit/control/1";
-
-/// What is signed: the connection's nonce, what is asked, and what it is about.
-#[must_use]
-pub fn signed_parts<'a>(nonce: &'a Digest, word: &'a str, about: &'a [&'a str]) -> Vec<&'a [u8]> {
-    let mut parts: Vec<&[u8]> = vec![&nonce.0, word.as_bytes()];
-    parts.extend(about.iter().map(|text| text.as_bytes()));
-    parts
-}
 
 /// Answers requests.
 pub struct Control {
@@ -736,26 +456,6 @@ impl Control {
             None => tail::last(store, &filter, most.min(10_000)).map_err(|error| Wrong::Fault(error.to_string()))?,
         };
         Ok(Reply::Journal(records.iter().map(record_json).collect()))
-    }
-}
-
-impl Asked {
-    /// As a filter over records.
-    ///
-    /// # Errors
-    /// When there is no such kind.
-    pub fn filter(&self) -> Result<Filter, String> {
-        let kinds = match &self.kind {
-            Some(word) => vec![Kind::from_word(word).ok_or_else(|| format!("there is no kind of record `{word}`"))?],
-            None => Vec::new(),
-        };
-        Ok(Filter {
-            agent: self.agent.clone(),
-            kinds,
-            hold: self.hold.clone(),
-            session: self.session.clone(),
-            ..Filter::default()
-        })
     }
 }
 

@@ -7,6 +7,7 @@ pub mod host;
 pub mod passage;
 pub mod place;
 pub mod releases;
+pub mod request;
 pub mod serve;
 pub mod socket;
 pub mod start;

@@ -30,6 +30,7 @@ mod offline_explain;
 mod offline_redundant;
 mod offline_test;
 mod offline_try;
+mod overtaken;
 mod peers;
 mod people;
 mod reference;

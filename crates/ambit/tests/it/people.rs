@@ -346,6 +346,25 @@ fn an_agent_with_many_clients_does_not_keep_people_out() {
 }
 
 #[test]
+fn a_stopped_agent_starts_no_server_by_asking_for_lists() {
+    let town = Town::released();
+    // A page on which a human could let it read them: else nobody would be asked, stopped or not.
+    let scope = std::fs::read_to_string(town.path().join("SCOPE.md")).unwrap();
+    std::fs::write(town.path().join("SCOPE.md"), scope.replace("outside: refuse\n", "")).unwrap();
+    town.fine_as("dana", &["release", "refund-helper", "--because", "ask me", "--anyway"]);
+    town.fine(&["stop", "refund-helper"]);
+    // The servers found the company's database when they start.
+    let started = || town.path().join("acme.db").exists();
+    let list = || town.agent().ask("resources/list", &json!({}));
+    assert!(!started());
+    list();
+    assert!(!started(), "a server was started for a stopped agent");
+    town.fine_as("dana", &["resume", "refund-helper", "--because", "looked at"]);
+    list();
+    assert!(started(), "whoever goes on may ask");
+}
+
+#[test]
 fn a_stop_of_nobody_says_that_nothing_was_stopped() {
     let town = Town::released();
     town.not(1, "did you mean `refund-helper`?", &["stop", "refnud-helper"]);

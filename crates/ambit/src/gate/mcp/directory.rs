@@ -235,7 +235,7 @@ const TEMPLATES: usize = 512;
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::{EXPRESSIONS, LONGEST, fits};
 
     #[test]
     fn templates_say_which_system_is_asked() {
@@ -257,6 +257,10 @@ mod tests {
         ] {
             assert!(!fits(template, uri), "{template} {uri}");
         }
+        // What a server writes there costs nobody their time.
+        let many = |count| "{a}".repeat(count);
+        assert!(fits(&many(EXPRESSIONS), "x") && !fits(&many(EXPRESSIONS + 1), "x"));
+        assert!(fits("{a}", &"x".repeat(LONGEST)) && !fits("{a}", &"x".repeat(LONGEST + 1)));
     }
 
     #[test]
