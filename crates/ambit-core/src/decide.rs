@@ -47,16 +47,17 @@ impl Usage for Unused {
 /// Decides over one reading.
 #[must_use]
 pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision {
-    let mut said = Said::default();
+    let mut said = Decision::begin();
     for (at, effect) in reading.effects.iter().enumerate() {
-        let case = Case {
-            policy,
-            facts,
-            effect,
-            subject: effect.subject.and_then(|s| reading.values.get(s)),
-            at: u16::try_from(at).unwrap_or(u16::MAX),
+        let at = u16::try_from(at).unwrap_or(u16::MAX);
+        let Some(place) = policy.index.place(effect.resource) else {
+            let why = Why::UnknownResource;
+            said.ground(Ground { verdict: Verdict::Refuse, line: None, effect: Some(at), unread: None, why });
+            continue;
         };
-        case.decide(&mut said);
+        let subject = effect.subject.and_then(|s| reading.values.get(s));
+        Case { policy, entries: policy.index.at(place), whole: place.whole, facts, effect, subject, at }
+            .decide(&mut said);
     }
     for (at, unread) in reading.unread.iter().enumerate() {
         let near = cannot_within(policy, unread.reach, facts);
@@ -66,25 +67,30 @@ pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision
             said.ask(None);
         }
     }
-    if reading.effects.is_empty() && reading.unread.is_empty() {
-        // A reading that found nothing is not a harmless action, it is a failure to read.
+    if said.grounds.is_empty() {
+        // A reading in which nothing was asked for is not a harmless action, it is a failure to read.
         said.ground(Ground { verdict: Verdict::Hold, line: None, effect: None, unread: None, why: Why::Unread });
         said.ask(None);
     }
-    said.decision(policy)
+    said.settle(policy);
+    said
 }
 
-/// What has been said so far about one action.
-#[derive(Default)]
-struct Said {
-    grounds: SmallVec<[Ground; 2]>,
-    bounds: SmallVec<[Bound; 1]>,
-    charges: SmallVec<[Charge; 2]>,
-    confirmers: Vec<Confirmer>,
-}
+// A decision is put together where it is given back: moving it costs more than many a line.
+impl Decision {
+    /// Nothing was said yet.
+    fn begin() -> Decision {
+        Decision {
+            verdict: Verdict::Allow,
+            grounds: SmallVec::new(),
+            bounds: SmallVec::new(),
+            charges: SmallVec::new(),
+            confirmers: Vec::new(),
+        }
+    }
 
-impl Said {
     fn ground(&mut self, ground: Ground) {
+        self.verdict = self.verdict.max(ground.verdict);
         self.grounds.push(ground);
     }
 
@@ -100,31 +106,36 @@ impl Said {
         }
     }
 
-    fn decision(self, policy: &Policy) -> Decision {
-        let verdict = self.grounds.iter().map(|g| g.verdict).max().unwrap_or(Verdict::Hold);
-        let Said { grounds, bounds, mut charges, confirmers } = self;
-        match verdict {
+    /// What takes something of a limit, or must be proved.
+    fn take(&mut self, used: Used) {
+        self.charges.extend(used.charges);
+        self.bounds.extend(used.bounds);
+    }
+
+    /// Takes out what the verdict makes void.
+    fn settle(&mut self, policy: &Policy) {
+        match self.verdict {
             Verdict::Refuse => {
-                return Decision {
-                    verdict,
-                    grounds,
-                    bounds: SmallVec::new(),
-                    charges: SmallVec::new(),
-                    confirmers: Vec::new(),
-                };
+                self.bounds.clear();
+                self.charges.clear();
+                self.confirmers.clear();
             }
             // Confirmed actions do not use up the budgets of *can* lines that they touch as well.
-            Verdict::Hold => charges
+            Verdict::Hold => self
+                .charges
                 .retain(|c| policy.limits.get(c.limit.0 as usize).is_none_or(|l| l.section == Section::MustConfirm)),
             Verdict::Allow => {}
         }
-        Decision { verdict, grounds, bounds, charges, confirmers }
     }
 }
 
 /// One effect, with all that its lines may look at.
 struct Case<'a> {
     policy: &'a Policy,
+    /// The lines that reach its resource, the strictest first.
+    entries: &'a [Entry],
+    /// What is called is covered by one line, whose tests were asked of this very call; columns by several together.
+    whole: bool,
     facts: &'a Facts<'a>,
     effect: &'a Effect,
     subject: Option<&'a Value>,
@@ -132,11 +143,7 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn decide(&self, said: &mut Said) {
-        if self.policy.catalog().resource(self.effect.resource).is_none() {
-            said.ground(self.ground(Verdict::Refuse, None, Why::UnknownResource));
-            return;
-        }
+    fn decide(&self, said: &mut Decision) {
         let mut stricter = false;
         for (entry, line) in self.lines() {
             // The strictest stand first.
@@ -159,8 +166,7 @@ impl<'a> Case<'a> {
             match self.room(line) {
                 Ok(used) => {
                     said.ground(self.ground(Verdict::Hold, Some(entry), why));
-                    said.charges.extend(used.charges);
-                    said.bounds.extend(used.bounds);
+                    said.take(used);
                     said.ask(Some((entry.line, &line.line)));
                 }
                 Err(why) => said.ground(self.ground(Verdict::Refuse, Some(entry), why)),
@@ -172,9 +178,8 @@ impl<'a> Case<'a> {
     }
 
     /// Whether *can* lines cover the effect; if so they say so and are charged.
-    fn granted(&self, said: &mut Said) -> bool {
-        // What is called is covered by one line, whose tests were asked of this very call. Columns are covered by several together.
-        if self.is_called() {
+    fn granted(&self, said: &mut Decision) -> bool {
+        if self.whole {
             return self.granted_alone(said);
         }
         let mut covered = FieldSet::new();
@@ -195,17 +200,16 @@ impl<'a> Case<'a> {
             if entry.limited && self.room(line).is_err() {
                 continue;
             }
+            if passed.is_empty() && self.effect.fields.is_subset(mask) {
+                // Most often one line covers all of it.
+                self.grant(entry, line, said);
+                return true;
+            }
             passed.push((entry, line));
             covered.extend_with(mask);
             if self.effect.fields.is_subset(&covered) {
                 for (entry, line) in passed {
-                    said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
-                    if entry.limited
-                        && let Ok(used) = self.room(line)
-                    {
-                        said.charges.extend(used.charges);
-                        said.bounds.extend(used.bounds);
-                    }
+                    self.grant(entry, line, said);
                 }
                 return true;
             }
@@ -213,8 +217,18 @@ impl<'a> Case<'a> {
         false
     }
 
+    /// Says that the line grants it, and charges it.
+    fn grant(&self, entry: &Entry, line: &PolicyLine, said: &mut Decision) {
+        said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
+        if entry.limited
+            && let Ok(used) = self.room(line)
+        {
+            said.take(used);
+        }
+    }
+
     /// As [`Case::granted`], for what one line must cover.
-    fn granted_alone(&self, said: &mut Said) -> bool {
+    fn granted_alone(&self, said: &mut Decision) -> bool {
         for (entry, line) in self.lines() {
             let covers = entry.section.is_can()
                 && entry.verbs.has(self.effect.verb)
@@ -224,19 +238,17 @@ impl<'a> Case<'a> {
             if !covers {
                 continue;
             }
-            if entry.limited {
-                let Ok(used) = self.room(line) else { continue };
-                said.charges.extend(used.charges);
-                said.bounds.extend(used.bounds);
+            if entry.limited && self.room(line).is_err() {
+                continue;
             }
-            said.ground(self.ground(Verdict::Allow, Some(entry), Why::Matches));
+            self.grant(entry, line, said);
             return true;
         }
         false
     }
 
     /// No line covers it: held or refused as the document says, with the lines that came near.
-    fn outside(&self, said: &mut Said) {
+    fn outside(&self, said: &mut Decision) {
         let mut verdict = match self.policy.document().front.outside {
             Outside::Confirm => Verdict::Hold,
             Outside::Refuse => Verdict::Refuse,
@@ -283,16 +295,11 @@ impl<'a> Case<'a> {
 
     fn lines(&self) -> impl Iterator<Item = (&'a Entry, &'a PolicyLine)> {
         let policy = self.policy;
-        policy.index.of(self.effect.resource).iter().filter_map(move |entry| Some((entry, policy.line(entry.line)?)))
+        self.entries.iter().filter_map(move |entry| Some((entry, policy.line(entry.line)?)))
     }
 
     fn in_force(&self, entry: &Entry, line: &PolicyLine) -> Truth {
         if entry.always { Truth::Yes } else { is_in_force(&line.line, self.facts) }
-    }
-
-    fn is_called(&self) -> bool {
-        use crate::catalog::ResourceKind;
-        self.policy.catalog().resource(self.effect.resource).is_none_or(|r| r.kind != ResourceKind::Relation)
     }
 
     /// Whether a *confirm* or *cannot* entry is about what this effect does.

@@ -124,13 +124,16 @@ impl From<u64> for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Decimal) -> Ordering {
-        // Whole parts first, then the fractions at 36 places: neither step can overflow.
-        let split = |d: &Decimal| {
-            let unit = 10i128.pow(u32::from(d.scale));
-            let fraction = (d.mantissa % unit) * 10i128.pow(DIGITS - u32::from(d.scale));
-            (d.mantissa / unit, fraction)
-        };
-        split(self).cmp(&split(other))
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
+        // At the finer scale. What does not fit there has more digits than anything that does, so its sign decides.
+        let scale = self.scale.max(other.scale);
+        match (self.at_scale(scale), other.at_scale(scale)) {
+            (Some(mine), Some(theirs)) => mine.cmp(&theirs),
+            (None, _) => self.mantissa.cmp(&0),
+            (Some(_), None) => 0.cmp(&other.mantissa),
+        }
     }
 }
 
@@ -191,6 +194,17 @@ mod tests {
         assert!(d("9007199254740993") > d("9007199254740992"));
         assert!(d("0.1").checked_add(d("0.2")) == Some(d("0.3")));
         assert!(d("-0.5") < d("-0.25") && d("-1.5") < d("-1") && d("-0.1") < d("0"));
+    }
+
+    #[test]
+    fn order_holds_where_the_two_have_no_scale_in_common() {
+        let (most, least) = ("9".repeat(36), format!("0.{}1", "0".repeat(35)));
+        let ascending = [format!("-{most}"), format!("-{least}"), "0".into(), least, most];
+        for (at, a) in ascending.iter().enumerate() {
+            for (other, b) in ascending.iter().enumerate() {
+                assert_eq!(d(a).cmp(&d(b)), at.cmp(&other), "{a} {b}");
+            }
+        }
     }
 
     proptest! {

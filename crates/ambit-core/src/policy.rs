@@ -114,12 +114,22 @@ pub(crate) enum Mask {
     Fields(FieldSet),
 }
 
-/// Lines by resource: `entries[starts[r]..starts[r + 1]]`, the strictest section first.
+/// Lines by resource, the strictest section first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    pub(crate) starts: Vec<u32>,
+    /// One for each resource of the catalog, by its number.
+    pub(crate) places: Vec<Place>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) systems_with_cannot: BTreeSet<SystemId>,
+}
+
+/// Where the entries of a resource stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    /// It is covered by one line as a whole, as against column by column.
+    pub(crate) whole: bool,
 }
 
 /// A line that reaches a resource.
@@ -139,12 +149,16 @@ pub(crate) struct Entry {
 }
 
 impl Index {
+    pub(crate) fn place(&self, resource: ResourceId) -> Option<Place> {
+        self.places.get(resource.0 as usize).copied()
+    }
+
+    pub(crate) fn at(&self, place: Place) -> &[Entry] {
+        self.entries.get(place.from as usize..place.to as usize).unwrap_or(&[])
+    }
+
     pub(crate) fn of(&self, resource: ResourceId) -> &[Entry] {
-        let at = resource.0 as usize;
-        match (self.starts.get(at), self.starts.get(at + 1)) {
-            (Some(&from), Some(&to)) => self.entries.get(from as usize..to as usize).unwrap_or(&[]),
-            _ => &[],
-        }
+        self.place(resource).map_or(&[], |place| self.at(place))
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
+
 use crate::check::{Check, Unmakeable};
 use crate::policy::List;
 use crate::scope::{Path, Test};
@@ -13,9 +15,13 @@ use crate::value::Value;
 /// The tests of a line. A *can* asks [`TestTree::holds`], a *confirm* or *cannot* asks [`TestTree::fires`].
 #[derive(Clone, Debug, Default)]
 pub struct TestTree {
-    plain: Vec<(Vec<String>, Vec<Check>)>,
-    arrays: Vec<(Vec<String>, TestTree)>,
+    plain: Vec<(Steps, Alternatives)>,
+    arrays: Vec<(Steps, TestTree)>,
 }
+
+// Most paths are one name and most tests one predicate: those stand beside each other, not behind pointers.
+type Steps = SmallVec<[Box<str>; 1]>;
+type Alternatives = SmallVec<[Check; 1]>;
 
 /// What stands at the end of some steps.
 enum Found<'a> {
@@ -41,7 +47,7 @@ impl TestTree {
         let mut tree = TestTree::default();
         let mut errors = Vec::new();
         for test in tests {
-            let mut checks = Vec::new();
+            let mut checks = Alternatives::new();
             for predicate in &test.any {
                 match Check::new(predicate.negated, &predicate.ask, lists) {
                     Ok(check) => checks.push(check),
@@ -53,11 +59,11 @@ impl TestTree {
         if errors.is_empty() { Ok(tree) } else { Err(errors) }
     }
 
-    fn insert(&mut self, path: &Path, checks: Vec<Check>) {
+    fn insert(&mut self, path: &Path, checks: Alternatives) {
         let mut node = self;
-        let mut steps = Vec::new();
+        let mut steps = Steps::new();
         for step in &path.steps {
-            steps.push(step.name.clone());
+            steps.push(step.name.as_str().into());
             if step.each {
                 let taken = std::mem::take(&mut steps);
                 let at = match node.arrays.iter().position(|(array, _)| *array == taken) {
@@ -125,7 +131,7 @@ fn any(checks: &[Check], value: Option<&Value>, task: Option<&Task>) -> Truth {
     checks.iter().map(|check| check.of(value, task)).fold(Truth::No, Truth::or)
 }
 
-fn find<'a>(value: &'a Value, steps: &[String]) -> Found<'a> {
+fn find<'a>(value: &'a Value, steps: &[Box<str>]) -> Found<'a> {
     let mut at = value;
     for step in steps {
         at = match at {

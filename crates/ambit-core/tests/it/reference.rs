@@ -220,6 +220,18 @@ fn fast(policy: &Policy, reading: &Reading, task: Option<&Task>) -> Decision {
     decide(policy, reading, &Facts { now: None, task, usage: &Unused })
 }
 
+#[test]
+fn a_reading_in_which_nothing_was_asked_for_is_held() {
+    let policy = policy(vec![], Outside::Confirm);
+    let called = crate::small_world::call("reply", Value::Map(vec![]));
+    let beside = called.effects.into_iter().map(|effect| Effect { standing: Standing::Declared, ..effect });
+    for effects in [beside.collect(), Default::default()] {
+        let decision = fast(&policy, &Reading { effects, ..Reading::default() }, None);
+        assert_eq!(decision.verdict, Verdict::Hold);
+        assert_eq!(decision.confirmers.len(), 1, "somebody can answer");
+    }
+}
+
 fn cases() -> ProptestConfig {
     ProptestConfig { cases: 1500, max_global_rejects: 100_000, ..ProptestConfig::default() }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::catalog::{ResourceId, ResourceKind};
 use crate::decision::{LimitId, LimitInfo, LineId};
 use crate::effect::VerbSet;
-use crate::policy::{Entry, Index, Mask, Policy, PolicyLine, Setting};
+use crate::policy::{Entry, Index, Mask, Place, Policy, PolicyLine, Setting};
 use crate::scope::diagnostics::{Diagnostic, Severity};
 use crate::scope::{Counted, Document, Line, Section};
 use crate::test_tree::TestTree;
@@ -139,10 +139,11 @@ pub(crate) fn index(lines: &[PolicyLine], setting: &Setting) -> Index {
             }
         }
     }
-    index.starts.push(0);
-    for entries in by_resource {
+    let end = |index: &Index| u32::try_from(index.entries.len()).unwrap_or(u32::MAX);
+    for ((_, resource), entries) in setting.catalog.resources().zip(by_resource) {
+        let from = end(&index);
         index.entries.extend(entries);
-        index.starts.push(u32::try_from(index.entries.len()).unwrap_or(u32::MAX));
+        index.places.push(Place { from, to: end(&index), whole: resource.kind != ResourceKind::Relation });
     }
     index
 }
