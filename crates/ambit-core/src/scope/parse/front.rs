@@ -37,6 +37,11 @@ pub(super) fn read(report: &mut Report<'_>, rows: &[Row]) -> (Front, usize) {
             (rows.get(1..end), end)
         }
     };
+    // A renderer takes the two for a rule, and shows the keys as text.
+    if body.and_then(|body| body.first()).is_some_and(|row| row.bytes.is_empty()) {
+        let help = "put the first key directly under it";
+        report.error("bad-front-matter", first.bytes.clone(), "a blank line right after the first `---`", help);
+    }
     let mut seen: Vec<&str> = Vec::new();
     for row in body.unwrap_or(&[]) {
         pair(report, row, &mut front, &mut seen);
