@@ -16,6 +16,8 @@ const WARM_UP: usize = 500;
 const READS: usize = 10_000;
 const WRITES: usize = 1_500;
 const HOLDS: usize = 10_000;
+// What a durable write leaves in the store's log, about: four pages before it is sent and two after.
+const COMMIT: usize = 6 * 4096;
 // Under the 256 that one connection may have under way.
 const AT_ONCE: usize = 200;
 
@@ -83,23 +85,56 @@ fn measure(ambit: &Path) -> Result<()> {
     let mut direct = Client::new(&[own, "server".into()])?;
     let mut through = house.client()?;
 
+    let disk = Disk::new(&house)?;
+    let mut spent = Vec::new();
     println!("| a call | direct p50 | direct p99 | through p50 | through p99 | added p50 |");
     println!("|---|---|---|---|---|---|");
-    for (what, tool, rounds) in [("an allowed read", "look", READS), ("a durable write", "note", WRITES)] {
-        let (mut without, mut with) = (Vec::new(), Vec::new());
-        for round in 0..WARM_UP + rounds {
-            let arguments = format!(r#"{{"at":"row-{round}"}}"#);
-            let times = (direct.timed(tool, &arguments)?, through.timed(&format!("bench__{tool}"), &arguments)?);
-            if round >= WARM_UP {
-                without.push(times.0);
-                with.push(times.1);
+    for awake in [false, true] {
+        // The kernel keeps cores from sleeping for as long as this is open. What waking them costs is the machine's.
+        let held = if awake { Some(keep_awake()?) } else { None };
+        let how = if awake { ", cores kept awake" } else { "" };
+        for (what, tool, rounds) in [("an allowed read", "look", READS), ("a durable write", "note", WRITES)] {
+            let (mut without, mut with, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+            let processes = [direct.child.id(), through.child.id(), house.daemon.id()];
+            let mut before = [Duration::ZERO; 3];
+            for round in 0..WARM_UP + rounds {
+                if round == WARM_UP {
+                    before = cpus(processes)?;
+                }
+                let arguments = format!(r#"{{"at":"row-{round}"}}"#);
+                let times = (direct.timed(tool, &arguments)?, through.timed(&format!("bench__{tool}"), &arguments)?);
+                // Asked in turns as well: what the disk takes varies from one minute to the next.
+                let commit = if tool == "note" { Some(disk.commit(round as u64)?) } else { None };
+                if round >= WARM_UP {
+                    without.push(times.0);
+                    with.push(times.1);
+                    commits.extend(commit);
+                }
+            }
+            let after = cpus(processes)?;
+            spent.push((format!("{what}{how}"), [0, 1, 2].map(|at| (after[at] - before[at]) / rounds as u32)));
+            let (without, with) = (Spread::of(without), Spread::of(with));
+            let added = with.p50.saturating_sub(without.p50);
+            println!("| {what}{how} ({rounds} each, in turns) | {without} | {with} | {added:.1?} |");
+            if !commits.is_empty() {
+                let commits = Spread::of(commits);
+                println!("| one commit{how}: {COMMIT} bytes and `fdatasync`, in turns with the writes | {commits} | | | |");
             }
         }
-        let (without, with) = (Spread::of(without), Spread::of(with));
-        let added = with.p50.saturating_sub(without.p50);
-        println!("| {what} ({rounds} each, in turns) | {without} | {with} | {added:.1?} |");
+        if awake {
+            let before = (Instant::now(), cpu(house.daemon.id())?);
+            through.flood(READS)?;
+            let (took, busy) = (before.0.elapsed() / READS as u32, (cpu(house.daemon.id())? - before.1) / READS as u32);
+            let what = format!("an allowed read{how}, {AT_ONCE} at once: one every {took:.1?}");
+            spent.push((what, [Duration::ZERO, Duration::ZERO, busy]));
+        }
+        drop(held);
     }
-    println!("| for comparison: 4 KiB written over and `fdatasync`, beside the store | {} | | | |", commits(&house)?);
+    println!("\n| processor time a call | the server | `ambit mcp` | the daemon |\n|---|---|---|---|");
+    for (what, times) in spent {
+        let [server, pipe, daemon] = times.map(|time| if time.is_zero() { String::new() } else { format!("{time:.1?}") });
+        println!("| {what} | {server} | {pipe} | {daemon} |");
+    }
     drop(direct);
 
     println!("\n| the daemon's resident memory | MiB |\n|---|---|");
@@ -133,19 +168,45 @@ impl std::fmt::Display for Spread {
 }
 
 /// What the disk itself takes for a commit, where the store stands.
-fn commits(house: &House) -> Result<Spread> {
-    let file = std::fs::File::create(house.path("commit"))?;
-    // A log that is written over does not grow, and neither does this.
-    file.write_all_at(&[0; 1 << 20], 0)?;
-    file.sync_all()?;
-    let mut times = Vec::new();
-    for place in 0..WRITES as u64 {
-        let before = Instant::now();
-        file.write_all_at(&[7; 4096], place % 256 * 4096)?;
-        file.sync_data()?;
-        times.push(before.elapsed());
+struct Disk(std::fs::File);
+
+impl Disk {
+    fn new(house: &House) -> Result<Disk> {
+        let file = std::fs::File::create(house.path("commit"))?;
+        // A log that is written over does not grow, and neither does this.
+        file.write_all_at(&[0; 64 * COMMIT], 0)?;
+        file.sync_all()?;
+        Ok(Disk(file))
     }
-    Ok(Spread::of(times))
+
+    fn commit(&self, place: u64) -> Result<Duration> {
+        let before = Instant::now();
+        self.0.write_all_at(&[7; COMMIT], place % 64 * COMMIT as u64)?;
+        self.0.sync_data()?;
+        Ok(before.elapsed())
+    }
+}
+
+/// Has the kernel keep all cores awake, as measurements of latency do, until what it gives back is dropped.
+fn keep_awake() -> Result<std::fs::File> {
+    let mut asked = std::fs::OpenOptions::new().write(true).open("/dev/cpu_dma_latency")?;
+    asked.write_all(&0i32.to_ne_bytes())?;
+    Ok(asked)
+}
+
+fn cpus(processes: [u32; 3]) -> Result<[Duration; 3]> {
+    let [a, b, c] = processes.map(cpu);
+    Ok([a?, b?, c?])
+}
+
+/// The processor time that a process has had, all its threads together.
+fn cpu(process: u32) -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let said = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += said.split(' ').next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 fn mib(kib: u64) -> f64 {
@@ -283,6 +344,20 @@ impl Client {
         let said = self.hear()?;
         let time = before.elapsed();
         if said.contains("fine") { Ok(time) } else { Err(format!("`{tool}` came back as {said}").into()) }
+    }
+
+    /// Asks to look so many times, as fast as answers come.
+    fn flood(&mut self, many: usize) -> Result<()> {
+        for round in 1..=many + AT_ONCE {
+            if round > AT_ONCE && !self.hear()?.contains("fine") {
+                return Err("`look` came back without its answer".into());
+            }
+            if round <= many {
+                let at = format!(r#"{{"name":"bench__look","arguments":{{"at":"row-{round}"}}}}"#);
+                self.ask("tools/call", &at)?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks for so many payments, all of which wait.

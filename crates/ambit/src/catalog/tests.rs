@@ -30,7 +30,7 @@ kind = "postgres"
 url = { env = "CRM" }
 [systems.helpdesk]
 kind = "mcp"
-command = ["helpdesk"]
+command = ["/opt/helpdesk"]
 "#;
 
 fn both(toml: &str, lock: &str) -> (Config, Lock) {
@@ -161,7 +161,7 @@ fn an_agent_has_its_systems_and_what_their_tools_touch() {
 effects = [{ verb = "update", resource = "crm.customers", fields = ["ssn"] }]
 [systems.nowhere]
 kind = "mcp"
-command = ["x"]
+command = ["/opt/x"]
 [agents.a]
 scope = "a.md"
 systems = ["helpdesk"]
@@ -204,7 +204,7 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
     12 unknown-resource-in-config: `crm` offers nothing named `customer` → did you mean `customers`?
     12 unknown-resource-in-config: `crm.public.customers` has no field `stats` → did you mean `status`?
     ");
-    insta::assert_snapshot!(problems("[systems.new]\nkind = \"mcp\"\ncommand = [\"x\"]\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n[tags]\n\"new.x\" = [\"a\"]\n"), @"
+    insta::assert_snapshot!(problems("[systems.new]\nkind = \"mcp\"\ncommand = [\"/opt/x\"]\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n[tags]\n\"new.x\" = [\"a\"]\n"), @"
     8 not-in-lock: `new` has not been looked at: nothing is known of what it offers → run `ambit inventory new`
     11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → describe its relations in `ambit.lock` by hand
     12 no-gate-yet: no gate stands before `db` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
@@ -229,7 +229,7 @@ fn a_program_that_may_change_by_itself_is_not_ready() {
 #[test]
 fn a_system_that_is_another_one_now_is_looked_at_again() {
     let (config, lock) = both(
-        "[systems.a]\nkind = \"mcp\"\ncommand = [\"new\"]\n[systems.b]\nkind = \"mcp\"\ncommand = [\"x\"]\n",
+        "[systems.a]\nkind = \"mcp\"\ncommand = [\"/opt/new\"]\n[systems.b]\nkind = \"mcp\"\ncommand = [\"/opt/x\"]\n",
         "version = 1\n[systems.a]\nkind = \"mcp\"\nlooked-at = \"2026-11-23\"\nprogram = { command = [\"old\"] }\n[systems.b]\nkind = \"shell\"\nlooked-at = \"2026-11-23\"\n",
     );
     let (_, problems) = catalog_of(&config, &lock, None);
@@ -249,7 +249,7 @@ resources = true
 far.definition = '{"name":"far","inputSchema":{"$ref":"https://evil.example/schema"}}'
 resource.definition = '{"name":"resource","inputSchema":{}}'
 "#;
-    let (config, lock) = both("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nreading-tools = [\"far\"]\n", lock);
+    let (config, lock) = both("[systems.a]\nkind = \"mcp\"\ncommand = [\"/opt/x\"]\nreading-tools = [\"far\"]\n", lock);
     let (catalog, problems) = catalog_of(&config, &lock, None);
     let kinds: Vec<_> = catalog.resources().map(|(_, resource)| resource.kind).collect();
     assert_eq!(kinds, [ResourceKind::Tool]);

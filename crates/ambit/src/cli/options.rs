@@ -43,6 +43,11 @@ impl Options {
                 error.to_string(),
                 "run it where `ambit.toml` stands, or name it with `--config PATH`",
             ),
+            FindError::OfAnother(_) => Trouble::new(
+                Exit::Usage,
+                error.to_string(),
+                "it says which programs are started; if you trust it, name it with `--config PATH`",
+            ),
             FindError::NoDirectory(_) => {
                 Trouble::new(Exit::Fault, error.to_string(), "name `ambit.toml` with `--config PATH`")
             }

@@ -1,5 +1,19 @@
 //! Whether an upstream program is pinned: whether tomorrow's start runs what today's did.
 
+/// Programs that only carry another one. What they carry is the program; they change with the machine.
+const CARRIERS: [&str; 20] = [
+    "node", "deno", "bun", "tsx", "npx", "bunx", "npm", "pnpm", "yarn", "uv", "uvx", "pipx", "python", "python3",
+    "ruby", "perl", "java", "docker", "podman", "env",
+];
+
+/// Whether a program, as its word in a command has it, only carries another one: `node`, `/usr/bin/python3.12`.
+#[must_use]
+pub fn is_carrier(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    // `python3.12` carries as `python3` does.
+    CARRIERS.contains(&name) || CARRIERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
 /// Why that command may run something else tomorrow; `None` when it is pinned, or is a program of this machine (whose
 /// files the lock holds by digest).
 #[must_use]
@@ -36,6 +50,12 @@ pub fn unpinned(command: &[String]) -> Option<Unpinned> {
         ("pip" | "pip3", _) => Some(Unpinned {
             what: "what pip installs".to_owned(),
             instead: "start the installed program, or use `uvx PACKAGE@VERSION`".to_owned(),
+        }),
+        // This program's own sample servers: whoever puts another `ambit` in its place has put another gate there.
+        ("ambit", _) => None,
+        _ if !program.contains('/') && !is_carrier(program) => Some(Unpinned {
+            what: format!("`{program}`, looked up in `PATH`,"),
+            instead: "write the path of the program, and `ambit.lock` holds its digest".to_owned(),
         }),
         _ => None,
     }
@@ -140,7 +160,10 @@ mod tests {
             "docker run -i --rm acme/crm@sha256:0123456789abcdef",
             "env MODE=prod npx server@1.2.3",
             "node server.js",
+            "python3.12 server.py",
+            "java -jar server.jar",
             "/opt/crm/bin/server --stdio",
+            "ambit demo-server --system crm",
         ] {
             assert_eq!(check(command), None, "{command}");
         }
@@ -164,6 +187,8 @@ mod tests {
             "docker run -i acme/crm:1.2.3",
             "bash -lc exec-something",
             "pip install server",
+            "crm-server --stdio",
+            "env MODE=prod crm-server",
         ] {
             assert!(check(command).is_some(), "{command}");
         }

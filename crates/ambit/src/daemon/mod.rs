@@ -12,4 +12,5 @@ pub mod serve;
 pub mod socket;
 pub mod start;
 pub mod stop;
+pub mod streams;
 pub mod systems;

@@ -95,6 +95,7 @@ fn run(writer: &Writer, asks: &Receiver<Ask>, told: &AtomicBool) {
             None => asks.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) => asks.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
+        let first_is_due = first.is_err();
         let (mut syncs, mut scrubs, mut checkpoints) = (Vec::new(), Vec::new(), Vec::new());
         match first {
             Ok(first) => {
@@ -114,9 +115,16 @@ fn run(writer: &Writer, asks: &Receiver<Ask>, told: &AtomicBool) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        // Before the sync: what is written while it runs is told anew.
-        told.store(false, Ordering::Release);
-        due = None;
+        if first_is_due {
+            // Before the sync: what is written while it runs is told anew.
+            told.store(false, Ordering::Release);
+            due = None;
+        } else {
+            // Where one write waited for the disk the next one comes soon. It need not be told: there is a time at which
+            // this thread looks by itself.
+            told.store(true, Ordering::Release);
+            due = due.or_else(|| Some(Instant::now() + WINDOW));
+        }
         answer(syncs, writer.store.sync().map_err(JournalError::from));
         if !scrubs.is_empty() {
             answer(scrubs, writer.scrub());

@@ -8,12 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Program;
 use crate::config::System;
-
-/// Programs that only carry another one. What they carry is the program; they change with the machine.
-const CARRIERS: [&str; 20] = [
-    "node", "deno", "bun", "tsx", "npx", "bunx", "npm", "pnpm", "yarn", "uv", "uvx", "pipx", "python", "python3",
-    "ruby", "perl", "java", "docker", "podman", "env",
-];
+use crate::config::program::is_carrier;
 
 impl Program {
     /// The program that a system starts today; `dir` is where its `ambit.toml` stands.
@@ -42,13 +37,10 @@ impl Program {
 
 /// The word that is the file of the program itself: the first, where it is a path; after a carrier the first argument
 /// that is a file. A bare name is looked up in `PATH` and changes with the machine, which `ambit.lock` goes from one to
-/// another of; what comes after the program is its own business: data it works on changes every day.
+/// another of (`unpinned-program` says so); what comes after the program is its own business: data it works on changes every day.
 fn file_of<'a>(command: &'a [String], dir: &Path, working_dir: &Path) -> Option<(&'a str, PathBuf)> {
     let (program, rest) = command.split_first()?;
-    let name = program.rsplit('/').next().unwrap_or(program);
-    // `python3.12` carries as `python3` does.
-    let carrier = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    if CARRIERS.contains(&name) || CARRIERS.contains(&carrier) {
+    if is_carrier(program) {
         let script = rest.iter().find(|word| !word.starts_with('-') && working_dir.join(word).is_file())?;
         return Some((script, working_dir.join(script)));
     }

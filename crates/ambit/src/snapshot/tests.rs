@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const CONFIG_TEXT: &str = "
 [systems.docs]
 kind = \"mcp\"
-command = [\"docs\"]
+command = [\"/opt/docs\"]
 [people.dana]
 email = \"dana@acme.example\"
 roles = [\"lead\"]

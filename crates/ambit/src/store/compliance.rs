@@ -67,6 +67,17 @@ fn a_value_changes_only_from_the_version_expected() {
 }
 
 #[test]
+fn what_is_made_once_leaves_nothing_behind() {
+    each(|store| {
+        for _ in 0..2 {
+            store.commit(&puts(vec![put("flight/helper/1", 0, "up")]), Durability::Now).unwrap();
+            store.commit(&puts(vec![remove("flight/helper/1", 1)]), Durability::Now).unwrap();
+            assert_eq!(store.get("flight/helper/1").unwrap(), None);
+        }
+    });
+}
+
+#[test]
 fn a_version_never_comes_back_with_another_value() {
     each(|store| {
         store.commit(&puts(vec![put("stop", 0, "one")]), Durability::Now).unwrap();

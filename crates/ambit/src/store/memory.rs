@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, Durability, Found, Put, Row, Store, StoreError, Version};
+use super::{Batch, Durability, Found, Put, Row, Store, StoreError, Version, is_made_once};
 
 /// How a step fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,9 @@ impl State {
                 }
                 None if present => {
                     self.values.remove(key);
-                    self.removed.insert(key.clone(), version);
+                    if !is_made_once(key) {
+                        self.removed.insert(key.clone(), version);
+                    }
                 }
                 None => {}
             }

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use super::{Batch, Durability, Found, Put, Row, Store, StoreError, private};
+use super::{Batch, Durability, Found, Put, Row, Store, StoreError, is_made_once, private};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "state.db";
@@ -166,17 +166,15 @@ impl Store for Sqlite {
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<(), StoreError> {
         let writer = self.writer()?;
         {
-            let mut connection = lock_of(&writer.connection);
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(|error| self.fault(error))?;
+            let connection = lock_of(&writer.connection);
+            let open = OpenTransaction::begin(&connection).map_err(|error| self.fault(error))?;
             for change in &batch.puts {
-                if !put(&transaction, change).map_err(|error| self.fault(error))? {
+                if !put(&connection, change).map_err(|error| self.fault(error))? {
                     return Err(StoreError::Conflict { key: change.key.clone() });
                 }
             }
-            append(&transaction, batch).map_err(|error| self.fault(error))?;
-            transaction.commit().map_err(|error| self.fault(error))?;
+            append(&connection, batch).map_err(|error| self.fault(error))?;
+            open.commit().map_err(|error| self.fault(error))?;
             writer.written.fetch_add(1, Ordering::AcqRel);
         }
         writer.grown.fetch_add(COMMIT_BYTES + weight(batch), Ordering::Relaxed);
@@ -272,6 +270,29 @@ impl Store for Sqlite {
     }
 }
 
+/// A transaction, rolled back when it is dropped. (rusqlite's own has SQLite parse its two statements each time.)
+struct OpenTransaction<'a>(&'a Connection);
+
+impl OpenTransaction<'_> {
+    fn begin(connection: &Connection) -> rusqlite::Result<OpenTransaction<'_>> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(OpenTransaction(connection))
+    }
+
+    fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for OpenTransaction<'_> {
+    fn drop(&mut self) {
+        // After a commit, or a failure that rolled back by itself, there is none any more.
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
 /// Whether the change could be made: the key had the version expected.
 fn put(connection: &Connection, Put { key, expect, value }: &Put) -> rusqlite::Result<bool> {
     let expect_stored = i64::try_from(*expect).unwrap_or(i64::MAX);
@@ -295,7 +316,7 @@ fn put(connection: &Connection, Put { key, expect, value }: &Put) -> rusqlite::R
             let gone = connection
                 .prepare_cached("DELETE FROM state WHERE key = ?1 AND version = ?2")?
                 .execute(params![key, expect_stored])?;
-            if gone == 1 {
+            if gone == 1 && !is_made_once(key) {
                 connection
                     .prepare_cached("INSERT OR REPLACE INTO removed (key, version) VALUES (?1, ?2)")?
                     .execute(params![key, expect_stored])?;
@@ -308,15 +329,20 @@ fn put(connection: &Connection, Put { key, expect, value }: &Put) -> rusqlite::R
 
 fn append(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     // A row goes in only right behind the one before: the primary key alone would let a gap pass.
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO journal (sequence, body, hash, sealed)
-         SELECT ?1, ?2, ?3, ?4 WHERE coalesce((SELECT max(sequence) FROM journal), 0) = ?1 - 1",
-    )?;
-    for row in &batch.rows {
-        let sequence = i64::try_from(row.sequence).unwrap_or(i64::MAX);
-        if insert.execute(params![sequence, row.body, row.hash, row.sealed])? != 1 {
+    if !batch.rows.is_empty() {
+        let last: i64 = connection
+            .prepare_cached("SELECT coalesce(max(sequence), 0) FROM journal")?
+            .query_row([], |row| row.get(0))?;
+        let follow = (1..).zip(&batch.rows).all(|(n, row)| last.checked_add(n) == i64::try_from(row.sequence).ok());
+        if !follow {
             return Err(rusqlite::Error::StatementChangedRows(0));
         }
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT INTO journal (sequence, body, hash, sealed) VALUES (?1, ?2, ?3, ?4)")?;
+    for row in &batch.rows {
+        let sequence = i64::try_from(row.sequence).unwrap_or(i64::MAX);
+        insert.execute(params![sequence, row.body, row.hash, row.sealed])?;
     }
     for sequence in &batch.erase {
         connection

@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 const TOML: &str = r#"
 [systems.docs]
 kind = "mcp"
-command = ["docs-server"]
+command = ["/opt/docs-server"]
 [people.dana]
 email = "dana@acme.example"
 roles = ["lead"]
@@ -139,7 +139,7 @@ fn what_is_wrong_is_shown_with_its_place_and_ends_with_1() {
     error[unknown-key]: there is no key `comand` in `systems.docs`
      --> ambit.toml:4:1
       |
-    4 | comand = ["docs-server"]
+    4 | comand = ["/opt/docs-server"]
       | ^^^^^^
       |
       = help: did you mean `command`?
@@ -245,4 +245,19 @@ fn the_help_of_check_fits_on_a_screen() {
                              [possible values: auto, always, never]
       -h, --help             Print help (see more with '--help')
     ");
+}
+
+#[test]
+fn a_configuration_of_another_user_is_taken_only_when_it_is_named() {
+    let dir = place(TOML, LOCK, SCOPE);
+    let below = dir.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    assert_eq!(code(&ambit(&below, &["check"])), 0, "our own is found on the way up");
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(dir.path().join("ambit.toml"), Some(54_321), None).is_ok() {
+        let said = ambit(&below, &["check"]);
+        assert_eq!(code(&said), 2);
+        assert!(text(&said.stderr).contains("belongs to another user"), "{}", text(&said.stderr));
+        assert_eq!(code(&ambit(&below, &["check", "--config", ".."])), 0);
+    }
 }

@@ -65,11 +65,27 @@ fn place(dir: &Path) -> Place {
 }
 
 impl House {
-    fn pipe(&self, token: &str) -> Child {
+    fn command(&self, token: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ambit"));
         command.args(["mcp", "--agent", "tester", "--config"]).arg(self.dir.path().join("ambit.toml"));
         command.env("AMBIT_TOKEN", token).kill_on_drop(true);
+        command
+    }
+
+    fn pipe(&self, token: &str) -> Child {
+        let mut command = self.command(token);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// How the next session ends.
+    async fn left(&self) -> String {
+        for _ in 0..500 {
+            if let Some(how) = self.hall.left.lock().unwrap().pop() {
+                return how;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no session ends")
     }
 
     async fn connect(&self) -> BufReader<UnixStream> {
@@ -140,10 +156,52 @@ async fn a_severed_session_ends_the_pipe_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_client_whose_streams_are_files_is_carried() {
+    let house = house().await;
+    let (asked, told) = (house.dir.path().join("asked"), house.dir.path().join("told"));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"fixture__echo","arguments":{}}}"#;
+    std::fs::write(&asked, [INITIALIZE, call.as_bytes(), b"\n"].concat()).unwrap();
+    let mut command = house.command("sesame");
+    command.stdin(std::fs::File::open(&asked).unwrap()).stdout(std::fs::File::create(&told).unwrap());
+    assert_eq!(command.status().await.unwrap().code(), Some(0));
+    let told = std::fs::read_to_string(&told).unwrap();
+    assert!(told.lines().count() == 2 && told.contains("\"id\":1"), "{told}");
+}
+
+#[tokio::test]
+async fn a_pipe_that_is_killed_ends_the_session_of_its_client() {
+    let house = house().await;
+    let mut pipe = house.pipe("sesame");
+    let (mut to, mut from) = (pipe.stdin.take().unwrap(), BufReader::new(pipe.stdout.take().unwrap()));
+    to.write_all(INITIALIZE).await.unwrap();
+    line(&mut from).await;
+    pipe.kill().await.unwrap();
+    crate::mcp_fixture::until("the session breaks", || house.hall.left.lock().unwrap().join(",").starts_with("Broken"));
+    // The client still has its ends, and nobody is at the others.
+    assert_eq!(line(&mut from).await, "");
+    assert!(to.write_all(&[b' '; 1 << 20]).await.is_err());
+}
+
+#[tokio::test]
+async fn streams_that_were_promised_and_do_not_come_end_the_connection() {
+    let house = house().await;
+    let hello = b"{\"ambit\":2,\"role\":\"agent\",\"agent\":\"tester\",\"token\":\"sesame\",\"streams\":true}\n";
+    // Nothing is handed over: bytes alone, and bytes that come too early.
+    for (late, early) in [(b"\n".as_slice(), b"".as_slice()), (b"", INITIALIZE)] {
+        let mut client = house.connect().await;
+        client.write_all(&[hello, early].concat()).await.unwrap();
+        assert_eq!(line(&mut client).await, "{\"ambit\":2,\"ok\":true}\n");
+        let _ = client.write_all(late).await;
+        let _ = client.read_to_end(&mut Vec::new()).await;
+        assert!(house.left().await.starts_with("Broken"));
+    }
+}
+
+#[tokio::test]
 async fn a_person_comes_in_as_who_the_system_says() {
     let mut person = house().await.connect().await;
-    person.write_all(b"{\"ambit\":1,\"role\":\"person\"}\ninbox\n").await.unwrap();
-    assert_eq!(line(&mut person).await, "{\"ambit\":1,\"ok\":true}\n");
+    person.write_all(b"{\"ambit\":2,\"role\":\"person\"}\ninbox\n").await.unwrap();
+    assert_eq!(line(&mut person).await, "{\"ambit\":2,\"ok\":true}\n");
     assert_eq!(line(&mut person).await, format!("inbox by {}\n", rustix::process::geteuid().as_raw()));
 }
 
@@ -153,12 +211,12 @@ async fn a_first_line_that_is_none_is_denied_and_one_that_never_comes_is_not_wai
     for first in [b"GET / HTTP/1.1\n".as_slice(), INITIALIZE, &[b'x'; 9_000]] {
         let mut stranger = house.connect().await;
         stranger.write_all(first).await.unwrap();
-        assert!(line(&mut stranger).await.starts_with("{\"ambit\":1,\"ok\":false,\"error\":\"the first line"));
+        assert!(line(&mut stranger).await.starts_with("{\"ambit\":2,\"ok\":false,\"error\":\"the first line"));
         let _ = stranger.read_to_end(&mut Vec::new()).await;
     }
     let before = Instant::now();
     let mut silent = house.connect().await;
-    silent.write_all(b"{\"ambit\":1,").await.unwrap();
+    silent.write_all(b"{\"ambit\":2,").await.unwrap();
     assert_eq!(line(&mut silent).await, "");
     assert!((4..8).contains(&before.elapsed().as_secs()));
 }
@@ -199,8 +257,8 @@ async fn a_door_nobody_needs_closes_but_not_on_whoever_stands_in_it() {
         if let Ok(stream) = UnixStream::connect(place(dir.path()).socket()).await {
             met += 1;
             let mut person = BufReader::new(stream);
-            person.write_all(b"{\"ambit\":1,\"role\":\"person\"}\nx\n").await.unwrap();
-            assert_eq!(line(&mut person).await, "{\"ambit\":1,\"ok\":true}\n", "round {round}");
+            person.write_all(b"{\"ambit\":2,\"role\":\"person\"}\nx\n").await.unwrap();
+            assert_eq!(line(&mut person).await, "{\"ambit\":2,\"ok\":true}\n", "round {round}");
             assert!(line(&mut person).await.starts_with("x by"));
         }
         tokio::time::timeout(Duration::from_secs(5), serve).await.unwrap().unwrap();

@@ -8,6 +8,7 @@ use crate::catalog::ResourceId;
 use crate::decimal::Decimal;
 use crate::effect::VerbSet;
 use crate::policy::{Mask, PolicyLine, Setting};
+use crate::scope::compile::targets::listed;
 use crate::scope::diagnostics::{Diagnostic, Severity};
 use crate::scope::print::{print_line, print_path};
 use crate::scope::{Ask, Line, Literal, Section, Set, Test};
@@ -233,7 +234,7 @@ impl Range {
     }
 }
 
-/// A stricter line that asks for an argument which may be left out fires when it is: worth knowing.
+/// A stricter line that asks for an argument fires where it is left out, and where there is none: worth knowing.
 fn absent(line: &PolicyLine, setting: &Setting, found: &mut Vec<Diagnostic>) {
     if line.line.section.is_can() {
         return;
@@ -243,6 +244,24 @@ fn absent(line: &PolicyLine, setting: &Setting, found: &mut Vec<Diagnostic>) {
         let asked = |t: &Test| t.path.steps.first() == Some(first) && t.any.iter().any(|p| p.ask == Ask::Given);
         if line.line.tests.iter().any(asked) {
             continue;
+        }
+        let lacking: Vec<&str> = line
+            .reach
+            .iter()
+            .filter_map(|(id, ..)| setting.catalog.resource(*id))
+            .filter(|resource| resource.field_named(&first.name).is_none())
+            .map(|resource| resource.name.as_str())
+            .collect();
+        if !lacking.is_empty() {
+            found.push(Diagnostic::note(
+                "fires-where-missing",
+                line.line.at.clone(),
+                format!("there is no `{}` in {}; this line fires on all of it", first.name, listed(&lacking)),
+                format!(
+                    "that is the strict reading; to stop only what has it, name that, or add `and {} is given`",
+                    first.name
+                ),
+            ));
         }
         let optional = line.reach.iter().filter_map(|(id, ..)| setting.catalog.resource(*id)).find(|resource| {
             resource.kind.is_called()

@@ -12,6 +12,10 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("duplicate-line", "the same line stands twice"),
     ("empty-system", "`anything in` a system that the lock knows nothing of"),
     ("fires-when-absent", "a stricter line tests an argument that may be left out; it fires then"),
+    (
+        "fires-where-missing",
+        "a stricter line tests an argument that some of what it reaches does not have; it fires there",
+    ),
     ("limit-never-counts", "a limit that one action can never reach"),
     ("limit-not-provable", "a limit that the gate cannot count"),
     ("limit-on-cannot", "a limit under *It cannot touch*"),
