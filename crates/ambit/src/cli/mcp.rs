@@ -1,12 +1,10 @@
 //! `ambit mcp`: the thin pipe between an agent's client and the daemon. It is the one line in the client's
-//! configuration; it holds no state and reads nothing. Where it can it hands its own input and output to the daemon, and
-//! waits; where it cannot, it copies.
+//! configuration; it holds no state, reads nothing, and adds two copies of the bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +15,7 @@ use super::link::{Reach, reach};
 use super::options::Options;
 use super::{Exit, Trouble};
 use crate::daemon::dial::DialError;
-use crate::daemon::hello::{FAREWELL, Hello, LONGEST};
-use crate::daemon::streams::Own;
+use crate::daemon::hello::Hello;
 use crate::store::private;
 use crate::upstream::Secret;
 
@@ -33,35 +30,17 @@ pub struct McpArgs {
     token_file: Option<PathBuf>,
 }
 
-/// Joins the client and the daemon until one of them ends.
+/// Copies until one side ends.
 ///
 /// # Errors
 /// When there is no token, or the daemon cannot be reached or does not let the agent in.
 pub fn run(said: &McpArgs, options: &Options) -> anyhow::Result<Exit> {
-    let streams = Own::take();
-    let hello = Hello::Agent { agent: said.agent.clone(), token: token(said)?, streams: streams.is_some() };
+    let hello = Hello::Agent { agent: said.agent.clone(), token: token(said)? };
     let stream = reach(options, &hello).map_err(|error| match error {
         Reach::Options(trouble) => trouble,
         Reach::Dial(error) => trouble(&error),
     })?;
     drop(hello);
-    match streams {
-        Some(streams) => wait(streams, stream),
-        None => carry(stream),
-    }
-}
-
-/// Hands the streams over, and waits for the end.
-fn wait(streams: Own, mut stream: UnixStream) -> anyhow::Result<Exit> {
-    streams.send(&stream)?;
-    let mut last = Vec::new();
-    // A line at most; the daemon says nothing else.
-    let _ = (&mut stream).take(LONGEST as u64).read_to_end(&mut last);
-    if last == FAREWELL { Ok(Exit::Fine) } else { Err(ended().into()) }
-}
-
-/// Copies until one side ends.
-fn carry(stream: UnixStream) -> anyhow::Result<Exit> {
     // Unbuffered: a message waits for nothing.
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -78,16 +57,13 @@ fn carry(stream: UnixStream) -> anyhow::Result<Exit> {
         // The client asks no more, or is gone.
         _ if asked_all.load(Ordering::Acquire) => Ok(Exit::Fine),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Fine),
-        _ => Err(ended().into()),
+        _ => Err(Trouble::new(
+            Exit::Fault,
+            "Ambit ended the connection",
+            "the agent may have been stopped, its token revoked, or the daemon ended; `ambit journal` says which",
+        )
+        .into()),
     }
-}
-
-fn ended() -> Trouble {
-    Trouble::new(
-        Exit::Fault,
-        "Ambit ended the connection",
-        "the agent may have been stopped, its token revoked, or the daemon ended; `ambit journal` says which",
-    )
 }
 
 fn token(said: &McpArgs) -> Result<Secret, Trouble> {

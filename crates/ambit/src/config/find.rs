@@ -1,5 +1,6 @@
 //! Where `ambit.toml` is: as said, else in the working directory or the nearest directory above it.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ pub enum FindError {
     #[error("no `ambit.toml` in `{}` or a directory above it", .0.display())]
     Nowhere(PathBuf),
     /// The one found belongs to somebody else, who would decide which programs run.
-    #[error("`{}` was found on the way up, and belongs to another user", .0.display())]
+    #[error("`{}` was found on the way up, and another user decides what it says", .0.display())]
     OfAnother(PathBuf),
     /// There is no working directory.
     #[error("the working directory cannot be read: {0}")]
@@ -35,9 +36,16 @@ pub fn find(said: Option<&Path>) -> Result<PathBuf, FindError> {
     }
     let found = here.ancestors().map(|dir| dir.join(NAME)).find(|path| path.is_file());
     let found = found.ok_or(FindError::Nowhere(here))?;
-    let owner = std::fs::metadata(&found)?.uid();
-    let ours = owner == 0 || owner == rustix::process::geteuid().as_raw();
-    if ours { Ok(found) } else { Err(FindError::OfAnother(found)) }
+    if is_ours(&found)? { Ok(found) } else { Err(FindError::OfAnother(found)) }
+}
+
+/// Whether nobody else decides what stands at that path: the entry itself (a link says as much as a file) and its
+/// directory belong to this user or to root, and others cannot put something else in its place.
+fn is_ours(path: &Path) -> std::io::Result<bool> {
+    let ours = |found: &Metadata| [0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+    let dir = std::fs::metadata(dir_of(path))?;
+    let (writable, sticky) = (dir.mode() & 0o002 != 0, dir.mode() & 0o1000 != 0);
+    Ok(ours(&std::fs::symlink_metadata(path)?) && ours(&dir) && (!writable || sticky))
 }
 
 /// The directory that paths in the file are relative to.

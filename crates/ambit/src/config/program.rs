@@ -51,6 +51,24 @@ pub fn unpinned(command: &[String]) -> Option<Unpinned> {
             what: "what pip installs".to_owned(),
             instead: "start the installed program, or use `uvx PACKAGE@VERSION`".to_owned(),
         }),
+        ("docker" | "podman" | "nerdctl", ["exec", ..]) => Some(Unpinned {
+            what: "the container that happens to run".to_owned(),
+            instead: "start an image by its digest: `docker run -i IMAGE@sha256:…`".to_owned(),
+        }),
+        ("npm" | "pnpm" | "yarn" | "bun", ["run" | "run-script" | "start", ..]) => Some(Unpinned {
+            what: "what the script in `package.json` starts".to_owned(),
+            instead: "start the program itself, by its path".to_owned(),
+        }),
+        _ if is_carrier(program) && rest.contains(&"-m") => Some(Unpinned {
+            what: "the module".to_owned(),
+            instead: "start it by the path of its file, or use `uvx PACKAGE@VERSION`".to_owned(),
+        }),
+        _ if is_carrier(program) && rest.iter().any(|word| word.contains("://") && !word.starts_with('-')) => {
+            Some(Unpinned {
+                what: "what the URL gives".to_owned(),
+                instead: "keep the file beside `ambit.toml`, and start that".to_owned(),
+            })
+        }
         // This program's own sample servers: whoever puts another `ambit` in its place has put another gate there.
         ("ambit", _) => None,
         _ if !program.contains('/') && !is_carrier(program) => Some(Unpinned {
@@ -188,6 +206,10 @@ mod tests {
             "bash -lc exec-something",
             "pip install server",
             "crm-server --stdio",
+            "python3 -m crm_server",
+            "deno run https://acme.example/server.ts",
+            "npm run server",
+            "docker exec -i crm server",
             "env MODE=prod crm-server",
         ] {
             assert!(check(command).is_some(), "{command}");

@@ -239,7 +239,7 @@ mod tests {
         });
         assert_eq!(starts.load(Ordering::SeqCst), 1);
         assert!(matches!(
-            dial(&place, &Hello::Agent { agent: "a".into(), token: crate::upstream::Secret::new("t".into()), streams: false }),
+            dial(&place, &Hello::Agent { agent: "a".into(), token: crate::upstream::Secret::new("t".into()) }),
             Err(DialError::Denied(denied)) if denied.help == "be a person"
         ));
     }

@@ -8,10 +8,7 @@ use crate::upstream::Secret;
 pub const LONGEST: usize = 8 << 10;
 
 /// The version of this exchange.
-const VERSION: u32 = 2;
-
-/// The last line to an agent that handed its streams over: its client asked no more, or is gone.
-pub const FAREWELL: &[u8] = b"{\"ambit\":2,\"ended\":\"by-client\"}\n";
+const VERSION: u32 = 1;
 
 /// Who connects.
 #[derive(Clone, Debug)]
@@ -22,8 +19,6 @@ pub enum Hello {
         agent: String,
         /// Its token.
         token: Secret,
-        /// Whether, once it is let in, it hands over its client's streams (`streams.rs`), and the protocol goes over those.
-        streams: bool,
     },
     /// A person: what follows are requests of the command line.
     Person,
@@ -65,8 +60,6 @@ struct Line {
     agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    streams: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,14 +91,14 @@ impl Hello {
                 "connect with `ambit mcp --agent NAME`",
             )
         };
-        let Line { ambit, role, agent, token, streams } = serde_json::from_slice(line).map_err(|_| wrong())?;
+        let Line { ambit, role, agent, token } = serde_json::from_slice(line).map_err(|_| wrong())?;
         if ambit != VERSION {
             let message = "the program that connects is of another version than the running daemon";
             return Err(Denied::new(message, "end the daemon, so that one of the installed version is started"));
         }
         match (role, agent, token) {
-            (Role::Agent, Some(agent), Some(token)) => Ok(Hello::Agent { agent, token: Secret::new(token), streams }),
-            (Role::Person, None, None) if !streams => Ok(Hello::Person),
+            (Role::Agent, Some(agent), Some(token)) => Ok(Hello::Agent { agent, token: Secret::new(token) }),
+            (Role::Person, None, None) => Ok(Hello::Person),
             _ => Err(wrong()),
         }
     }
@@ -114,14 +107,13 @@ impl Hello {
     #[must_use]
     pub fn line(&self) -> zeroize::Zeroizing<Vec<u8>> {
         let line = match self {
-            Hello::Agent { agent, token, streams } => Line {
+            Hello::Agent { agent, token } => Line {
                 ambit: VERSION,
                 role: Role::Agent,
                 agent: Some(agent.clone()),
                 token: Some(token.reveal().to_owned()),
-                streams: *streams,
             },
-            Hello::Person => Line { ambit: VERSION, role: Role::Person, agent: None, token: None, streams: false },
+            Hello::Person => Line { ambit: VERSION, role: Role::Person, agent: None, token: None },
         };
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');
@@ -167,10 +159,10 @@ mod tests {
 
     #[test]
     fn both_lines_read_back() {
-        let hello = Hello::Agent { agent: "a \"b\"".into(), token: Secret::new("t\n".into()), streams: true };
+        let hello = Hello::Agent { agent: "a \"b\"".into(), token: Secret::new("t\n".into()) };
         let line = hello.line();
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-        let Ok(Hello::Agent { agent, token, streams: true }) = Hello::read(&line) else { panic!() };
+        let Ok(Hello::Agent { agent, token }) = Hello::read(&line) else { panic!() };
         assert_eq!((agent.as_str(), token.reveal()), ("a \"b\"", "t\n"));
         assert!(matches!(Hello::read(&Hello::Person.line()), Ok(Hello::Person)));
         for welcome in [Welcome::In, Welcome::Denied(Denied::new("no", "do"))] {
@@ -182,12 +174,11 @@ mod tests {
     #[test]
     fn a_line_that_is_none_is_denied_without_its_words() {
         for line in [
-            r#"{"ambit":2,"role":"agent","agent":"a"}"#,
-            r#"{"ambit":2,"role":"person","token":"sesame"}"#,
-            r#"{"ambit":2,"role":"root","token":"sesame"}"#,
-            r#"{"ambit":1,"role":"agent","agent":"a","token":"sesame"}"#,
-            r#"{"ambit":2,"role":"person","streams":true}"#,
-            r#"{"ambit":2,"role":"agent","agent":"a","token":"sesame","x":1}"#,
+            r#"{"ambit":1,"role":"agent","agent":"a"}"#,
+            r#"{"ambit":1,"role":"person","token":"sesame"}"#,
+            r#"{"ambit":1,"role":"root","token":"sesame"}"#,
+            r#"{"ambit":2,"role":"agent","agent":"a","token":"sesame"}"#,
+            r#"{"ambit":1,"role":"agent","agent":"a","token":"sesame","x":1}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"t":"sesame"}}"#,
             "",
         ] {

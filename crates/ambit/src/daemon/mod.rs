@@ -12,5 +12,4 @@ pub mod serve;
 pub mod socket;
 pub mod start;
 pub mod stop;
-pub mod streams;
 pub mod systems;

@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use super::hello::{self, Denied, Hello, Welcome};
 use super::place::Place;
-use super::streams;
 use crate::gate::mcp::{self, Ended, Passage};
 use crate::gate::rpc::{AGENT_LINE, Lines};
 use crate::store::private::{self, PrivateError};
@@ -277,10 +276,9 @@ async fn meet(stream: UnixStream, host: &dyn Host, shared: bool) {
         Ok(Ok(None)) | Err(_) => return,
     };
     match hello {
-        Ok(Hello::Agent { agent, token, streams }) => match host.agent(&agent, token.reveal(), peer).await {
+        Ok(Hello::Agent { agent, token }) => match host.agent(&agent, token.reveal(), peer).await {
             Ok(passage) => {
                 let how = match to.write_all(&Welcome::In.line()).await {
-                    Ok(()) if streams => serve_streams(lines.into_inner(), &mut to, &passage).await,
                     Ok(()) => mcp::serve(lines.of_at_most(AGENT_LINE), to, Arc::clone(&passage)).await,
                     Err(error) => Ended::Broken(error),
                 };
@@ -298,45 +296,6 @@ async fn meet(stream: UnixStream, host: &dyn Host, shared: bool) {
             }
         }
         Err(denied) => deny(&mut to, denied).await,
-    }
-}
-
-/// Serves an agent over its client's own streams. The connection remains, to tell each side of the other's end.
-async fn serve_streams(from: Option<OwnedReadHalf>, to: &mut OwnedWriteHalf, passage: &Arc<dyn Passage>) -> Ended {
-    let early = || std::io::Error::new(std::io::ErrorKind::InvalidData, "it spoke before it handed over its streams");
-    let Some(from) = from else { return Ended::Broken(early()) };
-    let received = timeout(HELLO, streams::receive(from.as_ref())).await;
-    let (input, output) = match received.unwrap_or_else(|late| Err(late.into())) {
-        Ok(streams) => streams,
-        Err(error) => return Ended::Broken(error),
-    };
-    let ended = tokio::select! {
-        ended = mcp::serve(Lines::new(input, AGENT_LINE), output, Arc::clone(passage)) => ended,
-        error = gone(&from) => Ended::Broken(error),
-    };
-    let by_client = match &ended {
-        Ended::Closed => true,
-        Ended::Broken(error) => error.kind() == std::io::ErrorKind::BrokenPipe,
-        Ended::Severed => false,
-    };
-    if by_client {
-        // Whoever does not want to hear it need not.
-        let _ = timeout(HELLO, to.write_all(hello::FAREWELL)).await;
-    }
-    ended
-}
-
-/// Returns when the other end is gone. It has nothing more to say, so whatever it says is its end as well.
-async fn gone(from: &OwnedReadHalf) -> std::io::Error {
-    loop {
-        if let Err(error) = from.readable().await {
-            return error;
-        }
-        match from.try_read(&mut [0]) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return error,
-            Ok(_) => return std::io::ErrorKind::ConnectionReset.into(),
-        }
     }
 }
 

@@ -116,8 +116,9 @@ fn run(writer: &Writer, asks: &Receiver<Ask>, told: &AtomicBool) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if first_is_due {
-            // Before the sync: what is written while it runs is told anew.
-            told.store(false, Ordering::Release);
+            // Before the sync: what is written while it runs is told anew. Not a plain store, which may be seen to happen
+            // after the sync has looked at how much is written: then a write between the two would be told to nobody.
+            told.swap(false, Ordering::AcqRel);
             due = None;
         } else {
             // Where one write waited for the disk the next one comes soon. It need not be told: there is a time at which

@@ -257,7 +257,14 @@ fn a_configuration_of_another_user_is_taken_only_when_it_is_named() {
     if std::os::unix::fs::chown(dir.path().join("ambit.toml"), Some(54_321), None).is_ok() {
         let said = ambit(&below, &["check"]);
         assert_eq!(code(&said), 2);
-        assert!(text(&said.stderr).contains("belongs to another user"), "{}", text(&said.stderr));
+        assert!(text(&said.stderr).contains("another user decides"), "{}", text(&said.stderr));
         assert_eq!(code(&ambit(&below, &["check", "--config", ".."])), 0);
     }
+    // A link to a file of ours, in a directory where anybody could put another.
+    let open = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(place(TOML, LOCK, SCOPE).keep().join("ambit.toml"), open.path().join("ambit.toml"))
+        .unwrap();
+    std::fs::set_permissions(open.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let said = ambit(open.path(), &["check"]);
+    assert!(text(&said.stderr).contains("another user decides"), "{}", text(&said.stderr));
 }

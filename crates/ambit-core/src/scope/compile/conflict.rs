@@ -256,7 +256,11 @@ fn absent(line: &PolicyLine, setting: &Setting, found: &mut Vec<Diagnostic>) {
             found.push(Diagnostic::note(
                 "fires-where-missing",
                 line.line.at.clone(),
-                format!("there is no `{}` in {}; this line fires on all of it", first.name, listed(&lacking)),
+                format!(
+                    "there is no `{}` in {}; this line fires there unless somebody gives one all the same",
+                    first.name,
+                    listed(&lacking)
+                ),
                 format!(
                     "that is the strict reading; to stop only what has it, name that, or add `and {} is given`",
                     first.name

@@ -44,12 +44,6 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         self
     }
 
-    /// The stream itself, where nothing behind the last line was read yet.
-    #[must_use]
-    pub fn into_inner(self) -> Option<R> {
-        (self.start == self.buffer.len()).then_some(self.from)
-    }
-
     /// The next line without its newline; `None` at the end of the stream. A last line without a newline is dropped:
     /// nobody can tell whether it is whole.
     ///

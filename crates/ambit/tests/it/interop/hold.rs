@@ -135,14 +135,14 @@ fn an_agent_cannot_confirm() {
     let yes = |proof: Value| json!({ "ask": "answer", "id": id, "binding": binding, "say": "confirm", "because": "", "proof": proof });
     let signature = "00".repeat(64);
     // On the agent's own line, the requests of people are no messages at all.
-    let agent = json!({ "ambit": 2, "role": "agent", "agent": "helper", "token": token });
+    let agent = json!({ "ambit": 1, "role": "agent", "agent": "helper", "token": token });
     let unsigned = yes(json!({ "person": "dana", "signature": null }));
     for request in [&unsigned, &json!({ "ask": "inbox", "agent": null }), &json!({ "ask": "status" })] {
         let said = knock(&house, &agent, request);
         assert!(said["error"]["code"].is_i64() && said.get("reply").is_none(), "{said}");
     }
     // On a person's line, nobody is believed without a signature, and a token is none.
-    let person = json!({ "ambit": 2, "role": "person" });
+    let person = json!({ "ambit": 1, "role": "person" });
     for proof in [
         json!({ "person": "dana", "signature": null }),
         json!({ "person": "dana", "signature": signature }),
