@@ -49,8 +49,11 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
     let options = Serve { config, idle: args.idle_exit.then_some(IDLE) };
     // One thread: almost all its time is waiting, and what passes must not wait for another core to wake.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = |found: &crate::daemon::start::Found| {
+    let told = |found: &crate::daemon::start::Found, url: Option<&str>| {
         say(&format!("serving on {}", socket.display()));
+        if let Some(url) = url {
+            say(&format!("agents over HTTP at {url}/agents/NAME/mcp"));
+        }
         for one in &found.in_flight {
             say(&format!("outcome unknown: {one}"));
         }

@@ -1,10 +1,12 @@
 //! What is wrong with an `ambit.toml` whose shape is right: names that lead nowhere, secrets written out, programs
 //! that are not pinned.
 
+use std::net::SocketAddr;
+
 use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
-use super::{Agent, Config, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
+use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
 
 /// Everything that is wrong, in no order.
 pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
@@ -24,6 +26,9 @@ pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
     for (name, agent) in &config.agents {
         check.agent(name, agent);
     }
+    if let Some(http) = &config.http {
+        check.http(http);
+    }
     check.found
 }
 
@@ -33,6 +38,32 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    fn http(&mut self, http: &Http) {
+        match http.listen.parse::<SocketAddr>() {
+            Err(_) => {
+                let message = format!("`{}` is no address to listen at", http.listen);
+                self.error(
+                    "bad-listen",
+                    &["http", "listen"],
+                    message,
+                    "write `127.0.0.1:7171`, or another address with its port",
+                );
+            }
+            Ok(address)
+                if !address.ip().to_canonical().is_loopback() && (http.certificate.is_none() || http.key.is_none()) =>
+            {
+                let message = format!("`{address}` can be reached from other machines, and there is no certificate");
+                self.error(
+                    "bad-listen",
+                    &["http", "listen"],
+                    message,
+                    "add `certificate` and `key`, or listen on `127.0.0.1`",
+                );
+            }
+            Ok(_) => {}
+        }
+    }
+
     fn system(&mut self, name: &str, system: &System) {
         let here = ["systems", name];
         if !is_name(name) || name.contains('.') || name.contains("__") {

@@ -23,7 +23,7 @@ use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use secret::Secret;
+pub use secret::{Secret, SecretError};
 pub use strict::Places;
 
 /// The most bytes of `ambit.toml` that are read.
@@ -60,6 +60,9 @@ pub struct Config {
     pub limits: Limits,
     /// Where Ambit keeps its own state.
     pub state: State,
+    /// Where agents come in over HTTP; nowhere unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
     /// Where each key stands in the text.
     #[serde(skip)]
     pub places: Places,
@@ -323,6 +326,33 @@ impl Default for Limits {
             trip_refusals: 20,
             trip_window_minutes: 10,
         }
+    }
+}
+
+/// Where agents come in over HTTP: each at `/agents/NAME/mcp`, with its token as a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Http {
+    /// The address and port to listen at. One that other machines can reach needs a certificate.
+    #[schemars(length(min = 1))]
+    pub listen: String,
+    /// The file with the certificate and its chain, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub certificate: Option<String>,
+    /// The certificate's private key, in PEM, by reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+    /// The names by which clients reach it, beside its address; on loopback also `localhost`.
+    pub hosts: BTreeSet<String>,
+    /// The pages in browsers that may speak to it, as `https://HOST`; on loopback also those of this machine.
+    pub origins: BTreeSet<String>,
+}
+
+impl Default for Http {
+    fn default() -> Http {
+        let listen = "127.0.0.1:7171".to_owned();
+        Http { listen, certificate: None, key: None, hosts: BTreeSet::new(), origins: BTreeSet::new() }
     }
 }
 

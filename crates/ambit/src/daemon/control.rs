@@ -93,7 +93,7 @@ impl Control {
             Request::Inbox { agent } => self.inbox(agent.as_deref()),
             Request::Show { id } => self.show(&id),
             Request::Answer { id, binding, say, because, proof } => {
-                self.answer(&id, binding, say, &because, AnswerPeer { user: Some(peer.user) }, &proof).await
+                self.answer(&id, binding, say, &because, AnswerPeer { user: peer.user }, &proof).await
             }
             Request::Stop { agent, because, by } => {
                 if let Some(name) = &agent {

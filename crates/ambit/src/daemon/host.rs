@@ -81,7 +81,9 @@ impl House {
             self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await.map_err(|error| fault(&error))?;
             return Err(why);
         }
-        self.means.users.note(&self.means.journal, agent, peer.user).await.map_err(|error| fault(&error))?;
+        if let Some(user) = peer.user {
+            self.means.users.note(&self.means.journal, agent, user).await.map_err(|error| fault(&error))?;
+        }
         let id = self.means.chance().map_err(|error| fault(&error))?.to_string().split_off(48);
         let session = Arc::new(Session {
             id: id.clone(),
@@ -89,7 +91,7 @@ impl House {
             // Whose hands the agent is in; who made the token, unless they said that it runs in nobody's.
             askers: token.held_by.iter().cloned().collect(),
             task: None,
-            peer_user: Some(peer.user),
+            peer_user: peer.user,
         });
         let mut entries = vec![Entry {
             agent: Some(agent.to_owned()),
@@ -135,7 +137,7 @@ impl House {
         // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
         let InForce::Judge(judge) = self.control.releases().in_force(agent, self.means.now()) else { return None };
         let wanted = self.live.fleet(agent, &judge).ok()?.resolved.config.agents.get(agent)?.os_user.clone()?;
-        if number_of("/etc/passwd", &wanted) == Some(peer.user) {
+        if peer.user.is_some() && number_of("/etc/passwd", &wanted) == peer.user {
             return None;
         }
         let help =
@@ -174,7 +176,7 @@ impl Host for House {
     }
 
     fn is_person(&self, peer: Peer) -> bool {
-        rustix::process::geteuid().as_raw() == peer.user || self.means.enrolled.is_user(peer.user)
+        peer.user.is_some_and(|user| rustix::process::geteuid().as_raw() == user || self.means.enrolled.is_user(user))
     }
 
     fn may_rest(&self) -> bool {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::control::Control;
 use super::host::{House, KnownPeople};
+use super::http::{Bound, HttpError, bind};
 use super::place::{NotSaid, Place, state_dir};
 use super::releases::Releases;
 use super::socket::{Door, DoorError, serve_shared, share};
@@ -59,6 +60,9 @@ pub enum ServeError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Nobody can be let in over HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// What was left behind could not be told.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -69,11 +73,12 @@ const SWEEP: Duration = Duration::from_secs(1);
 // What runs gets so long to come to its end when the daemon ends.
 const LEAVE: Duration = Duration::from_secs(10);
 
-/// Serves until a signal, or until idle. `said` is told, once, what was found at the start.
+/// Serves until a signal, or until idle. `said` is told, once, what was found at the start, and the start of the URL at
+/// which agents come in over HTTP.
 ///
 /// # Errors
 /// When it cannot begin.
-pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<(), ServeError> {
+pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str>)) -> Result<(), ServeError> {
     let state = state_dir(&options.config)?;
     // First the door: whoever has it has the state as well.
     let door = Door::open(&Place::of(&state)).await?;
@@ -87,8 +92,12 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
     let dir = find::dir_of(&options.config);
     let limits = home.as_ref().map(|home| home.config.limits.clone()).unwrap_or_default();
     let (house, happened) = open(dir, &state, &limits)?;
+    let bound = match home.as_ref().and_then(|home| home.config.http.as_ref()) {
+        Some(http) => Some(bind(http, dir).await?),
+        None => None,
+    };
     let found = start::start(&house.means).await?;
-    said(&found);
+    said(&found, bound.as_ref().map(Bound::url).as_deref());
     let house = Arc::new(house);
     let watching = tokio::spawn(watch(Arc::clone(&house), happened));
     let shared = match home.as_ref().map(|home| &home.config.state) {
@@ -98,6 +107,7 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
         }
         _ => None,
     };
+    let over_http = bound.map(|bound| tokio::spawn(bound.serve(Arc::clone(&house) as Arc<_>)));
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
     door.serve(Arc::clone(&house) as Arc<_>, options.idle, ended()).await;
     // Nobody new comes in; what is on its way may arrive.
@@ -106,8 +116,8 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found)) -> Result<
     while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    if let Some(shared) = shared {
-        shared.abort();
+    for door in [shared, over_http].into_iter().flatten() {
+        door.abort();
     }
     sweeping.abort();
     watching.abort();

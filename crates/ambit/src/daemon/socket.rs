@@ -22,8 +22,8 @@ use crate::world::Later;
 /// Who is at the other end, as the operating system says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The user.
-    pub user: u32,
+    /// The user; `None` on another machine.
+    pub user: Option<u32>,
     /// The process that connected, where the system tells.
     pub process: Option<i32>,
 }
@@ -267,7 +267,7 @@ async fn rest(idle: Option<Duration>, inside: &Inside, host: &dyn Host) {
 async fn meet(stream: UnixStream, host: &dyn Host, shared: bool) {
     // Who cannot be told by the system is nobody.
     let Ok(peer) = stream.peer_cred() else { return };
-    let peer = Peer { user: peer.uid(), process: peer.pid() };
+    let peer = Peer { user: Some(peer.uid()), process: peer.pid() };
     let (from, mut to) = stream.into_split();
     let mut lines = Lines::new(from, hello::LONGEST);
     let hello = match timeout(HELLO, lines.next()).await {

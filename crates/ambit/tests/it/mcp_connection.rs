@@ -81,16 +81,71 @@ async fn the_handshake_agrees_on_a_version_that_both_speak() {
 }
 
 #[tokio::test]
-async fn a_client_of_a_later_generation_learns_that_it_must_shake_hands() {
+async fn a_client_that_says_no_version_must_shake_hands() {
     let mut client = Client::new();
-    let meta = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
-    assert_eq!(client.request("server/discover", meta).await["error"]["code"], -32601);
+    let old = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2025-11-25"}});
+    let said = client.request("server/discover", old).await;
+    assert_eq!((&said["error"]["code"], &said["error"]["data"]["requested"]), (&json!(-32022), &json!("2025-11-25")));
+    let half = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
+    assert_eq!(client.request("server/discover", half).await["error"]["code"], -32602);
+    assert_eq!(client.request("server/discover", json!({})).await["error"]["code"], -32601);
     assert_eq!(client.request("ping", json!({})).await["result"], json!({}));
     assert_eq!(client.call("fixture__echo").await["error"]["code"], -32600);
     let said = client.request("initialize", json!({"protocolVersion": "2025-11-25"})).await;
     assert_eq!(said["result"]["protocolVersion"], "2025-11-25");
     assert_eq!(client.request("initialize", json!({"protocolVersion": "2025-11-25"})).await["error"]["code"], -32600);
     assert_eq!(client.passed(), []);
+}
+
+/// Parameters of a request that says everything itself.
+fn stateless(mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    params
+}
+
+#[tokio::test]
+async fn a_client_that_says_everything_itself_needs_no_handshake() {
+    let mut client = Client::new();
+    let said = client.request("server/discover", stateless(json!({}))).await;
+    assert_eq!(said["result"]["supportedVersions"][0], "2026-07-28");
+    assert_eq!(said["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "ambit");
+    let said = client.request("tools/list", stateless(json!({}))).await;
+    assert_eq!((&said["result"]["resultType"], &said["result"]["cacheScope"]), (&json!("complete"), &json!("private")));
+    let said = client.request("tools/call", stateless(json!({"name": "fixture__echo", "arguments": {}}))).await;
+    assert_eq!(said["result"]["resultType"], "complete");
+    assert_eq!(said["result"].get("ttlMs"), None, "what a tool gives is not kept");
+    let said = client.request("tools/call", stateless(json!({"name": "fixture__refused", "arguments": {}}))).await;
+    assert_eq!((&said["result"]["isError"], &said["result"]["resultType"]), (&json!(true), &json!("complete")));
+    for gone in ["ping", "logging/setLevel", "resources/subscribe"] {
+        assert_eq!(client.request(gone, stateless(json!({}))).await["error"]["code"], -32601, "{gone}");
+    }
+    // The two generations do not mix: without saying its version a request is of the one that shakes hands.
+    assert_eq!(client.call("fixture__echo").await["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn who_listens_hears_what_it_asked_for_until_it_cancels() {
+    let mut client = Client::new();
+    let filter = stateless(json!({"notifications": {"toolsListChanged": true, "resourceSubscriptions": ["a:b"]}}));
+    let said = client.request("subscriptions/listen", filter).await;
+    assert_eq!(said["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(said["params"]["notifications"], json!({"toolsListChanged": true}));
+    assert_eq!(said["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
+    client.stage.news.send_modify(|news| news.prompts += 1);
+    client.stage.news.send_modify(|news| news.tools += 1);
+    let said: Value = serde_json::from_str(&client.line().await).unwrap();
+    assert_eq!(said["method"], "notifications/tools/list_changed");
+    assert_eq!(said["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
+    client.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
+    assert_eq!(client.request("tools/list", stateless(json!({}))).await["result"]["resultType"], "complete");
+    client.stage.news.send_modify(|news| news.tools += 1);
+    assert!(
+        client.request("server/discover", stateless(json!({}))).await["result"].is_object(),
+        "nothing is told any more"
+    );
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl Host for Hall {
     fn person(&self, peer: Peer, mut from: Lines<OwnedReadHalf>, mut to: OwnedWriteHalf) -> Later<'_, ()> {
         Box::pin(async move {
             let said = String::from_utf8(from.next().await.unwrap().unwrap().to_vec()).unwrap();
-            to.write_all(format!("{said} by {}\n", peer.user).as_bytes()).await.unwrap();
+            to.write_all(format!("{said} by {}\n", peer.user.unwrap()).as_bytes()).await.unwrap();
         })
     }
 }

@@ -47,6 +47,11 @@ pub struct Talk {
 impl Talk {
     /// Starts the client with that command as its server.
     pub fn open(client: Client, server: &[impl AsRef<OsStr>]) -> Talk {
+        Talk::open_with(client, server, &[])
+    }
+
+    /// The same, with more in the client's environment.
+    pub fn open_with(client: Client, server: &[impl AsRef<OsStr>], more: &[(&str, &str)]) -> Talk {
         let mut command = match client {
             Client::Python => Command::new(dir().join("venv/bin/python")),
             Client::TypeScript => Command::new("node"),
@@ -55,7 +60,7 @@ impl Talk {
             Client::Python => "client.py",
             Client::TypeScript => "client.cjs",
         };
-        command.arg(fixture(script)).args(server).env("AMBIT_PEERS", dir());
+        command.arg(fixture(script)).args(server).env("AMBIT_PEERS", dir()).envs(more.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Talk { client, child, to, from }

@@ -9,15 +9,10 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 
-use super::directory::{self, Directory};
-use super::names::PENDING;
-use super::reply::{self, Wants};
-use super::tools::{Call, Tools};
+use super::face::{Begun, Face, Slow};
+use super::listen::Filter;
 use super::{News, Passage};
-use crate::gate::Answer;
 use crate::gate::rpc::{self, LineError, Lines, Members, Message, code};
-use crate::upstream::Listing;
-use crate::upstream::mcp::VERSIONS;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -34,6 +29,7 @@ pub enum Ended {
 // client knows best what to do without.
 const MOST_REQUESTS: usize = 256;
 const MOST_BYTES: usize = 64 << 20;
+const MOST_LISTENING: usize = 16;
 
 /// Serves one connection until it ends. Dropping the future severs it.
 pub async fn serve<R, W>(from: Lines<R>, to: W, passage: Arc<dyn Passage>) -> Ended
@@ -45,13 +41,12 @@ where
     let severed = severed(news.clone());
     let (alive, mut all_done) = mpsc::channel::<()>(1);
     let connection = Arc::new(Connection {
-        passage,
+        face: Face::new(passage),
         out: tokio::sync::Mutex::new(Some(to)),
         closed: watch::Sender::new(false),
-        started: AtomicBool::new(false),
+        shaken: AtomicBool::new(false),
         asked: Mutex::default(),
-        tools: Mutex::default(),
-        directory: Directory::default(),
+        listening: Mutex::default(),
     });
     let ended = tokio::select! {
         () = severed => Ended::Severed,
@@ -78,13 +73,13 @@ async fn severed(mut news: watch::Receiver<News>) {
 }
 
 struct Connection<W> {
-    passage: Arc<dyn Passage>,
+    face: Face,
     out: tokio::sync::Mutex<Option<W>>,
     closed: watch::Sender<bool>,
-    started: AtomicBool,
+    shaken: AtomicBool,
     asked: Mutex<Asked>,
-    tools: Mutex<Option<Arc<Tools>>>,
-    directory: Directory,
+    // By raw id.
+    listening: Mutex<BTreeMap<String, Filter>>,
 }
 
 /// What is under way.
@@ -164,48 +159,14 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
         params: Option<&RawValue>,
         alive: &mpsc::Sender<()>,
     ) -> std::io::Result<()> {
-        let slow = match method {
-            "initialize" => return self.initialize(id, params).await,
-            "ping" => return self.result(id, b"{}").await,
-            "tools/list"
-            | "tools/call"
-            | "resources/list"
-            | "resources/templates/list"
-            | "resources/read"
-            | "prompts/list"
-            | "prompts/get"
-            | "logging/setLevel"
-            | "completion/complete"
-                if !self.started.load(Ordering::Acquire) =>
-            {
-                return self.error(Some(id), code::INVALID_REQUEST, "the first request must be `initialize`").await;
+        let slow = match self.face.begin(id, method, params, self.shaken.load(Ordering::Acquire)) {
+            Begun::Said(answer, _) => return self.write(&answer).await,
+            Begun::Opened(answer) => {
+                self.shaken.store(true, Ordering::Release);
+                return self.write(&answer).await;
             }
-            // Upstream servers' log messages do not reach the agent, at any level.
-            "logging/setLevel" => return self.result(id, b"{}").await,
-            "completion/complete" => {
-                return self.result(id, br#"{"completion":{"values":[],"total":0,"hasMore":false}}"#).await;
-            }
-            "tools/list" => match paged(params) {
-                Ok(()) => return self.result(id, self.tools().listing()).await,
-                Err(why) => return self.error(Some(id), code::INVALID_PARAMS, why).await,
-            },
-            "tools/call" => Slow::ToolCall(owned(params)),
-            "resources/list" | "resources/templates/list" | "prompts/list" => match paged(params) {
-                Ok(()) => Slow::List(match method {
-                    "resources/list" => Listing::Resources,
-                    "prompts/list" => Listing::Prompts,
-                    _ => Listing::ResourceTemplates,
-                }),
-                Err(why) => return self.error(Some(id), code::INVALID_PARAMS, why).await,
-            },
-            "resources/read" => Slow::Read(owned(params)),
-            "prompts/get" => Slow::Prompt(owned(params)),
-            // `server/discover` too: by this answer a client of a later generation knows that it must shake hands.
-            _ => {
-                return self
-                    .error(Some(id), code::METHOD_NOT_FOUND, &format!("there is no method `{method}` here"))
-                    .await;
-            }
+            Begun::Listen(filter) => return self.listen(id, filter).await,
+            Begun::Slow(slow) => slow,
         };
         let bytes = slow.bytes();
         let begun = self.asked().begin(id, bytes);
@@ -218,60 +179,33 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
         Ok(())
     }
 
-    async fn initialize(&self, id: &str, params: Option<&RawValue>) -> std::io::Result<()> {
-        let version = params.and_then(|params| Members::of(params).ok()?.text("protocolVersion"));
-        let Some(version) = version else {
-            return self.error(Some(id), code::INVALID_PARAMS, "`protocolVersion` is missing").await;
+    /// Opens a subscription, which lasts until it is cancelled or the connection ends.
+    async fn listen(&self, id: &str, filter: Filter) -> std::io::Result<()> {
+        let opened = {
+            let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = listening.len() < MOST_LISTENING && !listening.contains_key(id);
+            if room {
+                listening.insert(id.to_owned(), filter);
+            }
+            room
         };
-        if self.started.swap(true, Ordering::AcqRel) {
-            return self.error(Some(id), code::INVALID_REQUEST, "`initialize` was already answered").await;
+        if !opened {
+            return self.error(Some(id), code::BUSY, "too many subscriptions, or one of this `id`").await;
         }
-        // A version that is not spoken here is answered with the newest that is, and the client decides.
-        let version =
-            VERSIONS.into_iter().find(|known| *known == version).or(VERSIONS.first().copied()).unwrap_or_default();
-        let lists = r#"{"listChanged":true}"#;
-        let instructions = format!(
-            "These tools act on live systems through Ambit, which enforces what this agent is permitted to do. A result that says \
-             it was refused names the line that refuses it: do something else, asking again changes nothing. A result that says \
-             it is pending waits for a person: call `{PENDING}` with its id to collect the result."
-        );
-        let mut result = format!(
-            r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{lists},"resources":{lists},"prompts":{lists},"logging":{{}},"completions":{{}}}},"serverInfo":{{"name":"ambit","title":"Ambit","version":"{}"}},"instructions":"#,
-            env!("CARGO_PKG_VERSION"),
-        )
-        .into_bytes();
-        rpc::quote(&mut result, &instructions);
-        result.push(b'}');
-        self.result(id, &result).await
-    }
-
-    /// The tools as they are now; put together anew only when they changed.
-    fn tools(&self) -> Arc<Tools> {
-        let pinned = self.passage.tools();
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        match tools.as_ref() {
-            Some(tools) if tools.are_of(&pinned) => Arc::clone(tools),
-            _ => Arc::clone(tools.insert(Arc::new(Tools::of(pinned)))),
-        }
+        let mut out = Vec::new();
+        filter.acknowledge(&mut out, id);
+        self.write(&out).await
     }
 
     /// Tells the client what changed. Before the handshake it has nothing that could be out of date.
     async fn tell(&self, before: News, now: News) -> std::io::Result<()> {
-        if before.resources != now.resources {
-            self.directory.forget().await;
-        }
-        if !self.started.load(Ordering::Acquire) {
-            return Ok(());
-        }
+        self.face.heard(before, now).await;
         let mut out = Vec::new();
-        for (changed, method) in [
-            (before.tools != now.tools, "notifications/tools/list_changed"),
-            (before.resources != now.resources, "notifications/resources/list_changed"),
-            (before.prompts != now.prompts, "notifications/prompts/list_changed"),
-        ] {
-            if changed {
-                rpc::notification(&mut out, method, None);
-            }
+        if self.shaken.load(Ordering::Acquire) {
+            Filter::ALL.tell(&mut out, before, now, None);
+        }
+        for (id, filter) in self.listening.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            filter.tell(&mut out, before, now, Some(id));
         }
         self.write(&out).await
     }
@@ -279,6 +213,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
     fn cancel(&self, params: Option<&RawValue>) {
         let Some(members) = params.and_then(|params| Members::of(params).ok()) else { return };
         let Some(id) = members.get("requestId") else { return };
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).remove(id.get());
         if let Some(wanted) = self.asked().wanted.get_mut(id.get()) {
             *wanted = false;
         }
@@ -286,12 +221,6 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn result(&self, id: &str, result: &[u8]) -> std::io::Result<()> {
-        let mut out = Vec::new();
-        rpc::result(&mut out, id, result);
-        self.write(&out).await
     }
 
     async fn error(&self, id: Option<&str>, code: i32, message: &str) -> std::io::Result<()> {
@@ -319,23 +248,6 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
     }
 }
 
-/// Work that may take its time; owns what it needs of the request.
-enum Slow {
-    ToolCall(Box<RawValue>),
-    List(Listing),
-    Read(Box<RawValue>),
-    Prompt(Box<RawValue>),
-}
-
-impl Slow {
-    fn bytes(&self) -> usize {
-        match self {
-            Slow::ToolCall(params) | Slow::Read(params) | Slow::Prompt(params) => params.get().len(),
-            Slow::List(_) => 0,
-        }
-    }
-}
-
 /// One request under way.
 struct Asking<W: AsyncWrite + Unpin + Send + 'static> {
     connection: Arc<Connection<W>>,
@@ -348,36 +260,12 @@ struct Asking<W: AsyncWrite + Unpin + Send + 'static> {
 impl<W: AsyncWrite + Unpin + Send + 'static> Asking<W> {
     async fn run(mut self, slow: Slow) {
         let mut out = Vec::new();
-        self.answer(slow, &mut out).await;
+        self.connection.face.finish(&self.id, slow, &mut out).await;
         self.answered = true;
         let wanted = self.connection.asked().wanted.get(&self.id).copied().unwrap_or(false);
         if wanted {
             // A client that is gone cannot be told.
             let _ = self.connection.write(&out).await;
-        }
-    }
-
-    async fn answer(&self, slow: Slow, out: &mut Vec<u8>) {
-        let passage = &self.connection.passage;
-        let (action, wants) = match slow {
-            Slow::ToolCall(params) => match self.connection.tools().call(passage.caller(), &passage.systems(), &params)
-            {
-                Ok(Call::Action(action, shaped)) => (Ok(action), Wants::ToolResult { shaped }),
-                Ok(Call::Pending(hold)) => {
-                    let answer = passage.pending(&hold).await;
-                    return reply::write(out, &self.id, &answer, Wants::Collected);
-                }
-                Err(why) => (Err((code::INVALID_PARAMS, why)), Wants::Other),
-            },
-            Slow::List(listing) => {
-                return rpc::result(out, &self.id, &directory::listing(passage, listing).await);
-            }
-            Slow::Read(params) => (self.connection.directory.resource(passage, &params).await, Wants::Other),
-            Slow::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
-        };
-        match action {
-            Ok(action) => reply::write(out, &self.id, &passage.pass(action).await, wants),
-            Err((code, why)) => rpc::error(out, Some(&self.id), code, &why),
         }
     }
 }
@@ -395,25 +283,9 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Drop for Asking<W> {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (connection, mut out) = (Arc::clone(&self.connection), Vec::new());
-            let answer =
-                Answer::Fault("Ambit failed in the middle of this; nobody knows whether it took effect".into());
-            reply::write(&mut out, &self.id, &answer, Wants::Other);
+            let why = "Ambit failed in the middle of this; nobody knows whether it took effect";
+            rpc::error(&mut out, Some(&self.id), code::INTERNAL, why);
             runtime.spawn(async move { connection.write(&out).await });
         }
-    }
-}
-
-/// Parameters of a request that must have some.
-fn owned(params: Option<&RawValue>) -> Box<RawValue> {
-    params.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned)
-}
-
-/// Lists come on one page, so that there is no cursor that anybody could have.
-fn paged(params: Option<&RawValue>) -> Result<(), &'static str> {
-    let Some(params) = params else { return Ok(()) };
-    match Members::of(params).map(|members| members.get("cursor").is_some()) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err("there is no such cursor"),
-        Err(_) => Err("a parameter is given twice"),
     }
 }

@@ -3,6 +3,9 @@
 
 mod connection;
 mod directory;
+pub mod era;
+pub(crate) mod face;
+pub(crate) mod listen;
 pub mod names;
 mod params;
 mod reply;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::era::Form;
 use super::names::PENDING;
 use crate::gate::Answer;
 use crate::gate::rpc::{self, Members, code};
@@ -23,13 +24,13 @@ pub(super) enum Wants {
 }
 
 /// Writes the line that answers request `id`. A live system's result or error goes in byte for byte.
-pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants) {
+pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants, form: Form) {
     match answer {
         Answer::Result(result) if wants == Wants::Collected && !is_of_a_tool(result) => {
             let text = String::from_utf8_lossy(result);
-            rpc::result(out, id, json!({ "content": [{ "type": "text", "text": text }] }).to_string().as_bytes());
+            form.result(out, id, json!({ "content": [{ "type": "text", "text": text }] }).to_string().as_bytes());
         }
-        Answer::Result(result) if result.starts_with(b"{") => rpc::result(out, id, result),
+        Answer::Result(result) if result.starts_with(b"{") => form.result(out, id, result),
         Answer::Error(error) if error.starts_with(b"{") => rpc::error_raw(out, id, error),
         Answer::Result(_) | Answer::Error(_) => {
             rpc::error(out, Some(id), code::INTERNAL, "the live system answered with something that is no JSON object");
@@ -37,13 +38,13 @@ pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants) 
         Answer::Invalid(why) => rpc::error(out, Some(id), code::INVALID_PARAMS, why),
         Answer::Fault(why) => rpc::error(out, Some(id), code::INTERNAL, why),
         Answer::Refused(text) => {
-            say(out, id, wants, &Words { status: "refused", code: code::REFUSED, text, hold: None })
+            say(out, id, wants, form, &Words { status: "refused", code: code::REFUSED, text, hold: None })
         }
         Answer::OutcomeUnknown(text) => {
-            say(out, id, wants, &Words { status: "outcome-unknown", code: code::INTERNAL, text, hold: None });
+            say(out, id, wants, form, &Words { status: "outcome-unknown", code: code::INTERNAL, text, hold: None });
         }
         Answer::Pending { id: hold, text } => {
-            say(out, id, wants, &Words { status: "pending", code: code::PENDING, text, hold: Some(hold) });
+            say(out, id, wants, form, &Words { status: "pending", code: code::PENDING, text, hold: Some(hold) });
         }
     }
 }
@@ -55,7 +56,7 @@ struct Words<'a> {
     hold: Option<&'a str>,
 }
 
-fn say(out: &mut Vec<u8>, id: &str, wants: Wants, words: &Words<'_>) {
+fn say(out: &mut Vec<u8>, id: &str, wants: Wants, form: Form, words: &Words<'_>) {
     let mut facts = json!({ "status": words.status });
     if let Some(hold) = words.hold {
         facts = json!({ "status": words.status, "id": hold, "ask": PENDING });
@@ -73,7 +74,8 @@ fn say(out: &mut Vec<u8>, id: &str, wants: Wants, words: &Words<'_>) {
     };
     let body = body.to_string().into_bytes();
     match wants {
-        Wants::ToolResult { .. } | Wants::Collected => rpc::result(out, id, &body),
+        // What is said instead of a result may not be kept for one.
+        Wants::ToolResult { .. } | Wants::Collected => Form { cached: false, ..form }.result(out, id, &body),
         Wants::Other => rpc::error_raw(out, id, &body),
     }
 }
@@ -87,11 +89,14 @@ fn is_of_a_tool(result: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::mcp::era::Era;
     use serde_json::Value;
+
+    const PLAIN: Form = Form { era: Era::Handshake, cached: false };
 
     fn written(answer: &Answer, wants: Wants) -> Value {
         let mut out = Vec::new();
-        write(&mut out, "7", answer, wants);
+        write(&mut out, "7", answer, wants, PLAIN);
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&out).unwrap()
     }
@@ -99,10 +104,10 @@ mod tests {
     #[test]
     fn what_the_live_system_says_goes_byte_for_byte() {
         let mut out = Vec::new();
-        write(&mut out, "\"a\"", &Answer::Result(br#"{ "n":1.0e0 }"#.to_vec()), Wants::Other);
+        write(&mut out, "\"a\"", &Answer::Result(br#"{ "n":1.0e0 }"#.to_vec()), Wants::Other, PLAIN);
         assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"result\":{ \"n\":1.0e0 }}\n");
         out.clear();
-        write(&mut out, "1", &Answer::Error(br#"{"code":1,"message":"\u00e9"}"#.to_vec()), Wants::Other);
+        write(&mut out, "1", &Answer::Error(br#"{"code":1,"message":"\u00e9"}"#.to_vec()), Wants::Other, PLAIN);
         assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":1,\"message\":\"\\u00e9\"}}\n");
     }
 
@@ -130,7 +135,7 @@ mod tests {
     fn what_is_collected_is_a_tools_result_whatever_it_was() {
         let tool = br#"{ "content":[],"n":1.0e0 }"#;
         let mut out = Vec::new();
-        write(&mut out, "1", &Answer::Result(tool.to_vec()), Wants::Collected);
+        write(&mut out, "1", &Answer::Result(tool.to_vec()), Wants::Collected, PLAIN);
         assert_eq!(out, b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{ \"content\":[],\"n\":1.0e0 }}\n");
         let resource = r#"{"contents":[{"uri":"x:y","text":"\u00e9"}]}"#;
         let said = written(&Answer::Result(resource.into()), Wants::Collected);

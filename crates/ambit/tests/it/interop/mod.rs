@@ -4,5 +4,6 @@
 mod crash;
 mod hold;
 mod house;
+mod http;
 mod servers;
 mod wire;

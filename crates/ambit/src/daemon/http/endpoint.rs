@@ -1,0 +1,430 @@
+//! What a request over HTTP comes to: who asks is checked first, then what it says, and then it goes the way of every
+//! other request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::body::{Answered, event};
+use super::checks::Checks;
+use super::headers;
+use super::sessions::{HttpSession, HttpSessions, NoSession};
+use crate::daemon::hello::Denied;
+use crate::daemon::socket::Peer;
+use crate::gate::mcp::era::{Era, Wrong};
+use crate::gate::mcp::face::Begun;
+use crate::gate::mcp::listen::Filter;
+use crate::gate::rpc::{self, AGENT_LINE, Message, code};
+
+/// The endpoints of all agents.
+pub(super) struct Endpoint {
+    sessions: Arc<HttpSessions>,
+    checks: Checks,
+}
+
+const SESSION: &str = "mcp-session-id";
+// A body has so long to come.
+const BODY: Duration = Duration::from_secs(30);
+// Between those who listen and us nobody must think that the stream is dead.
+const ALIVE: Duration = Duration::from_secs(15);
+
+type Answer = Response<Answered>;
+
+/// Who asks, as the request has it.
+struct Asker {
+    agent: String,
+    token: zeroize::Zeroizing<String>,
+    peer: Peer,
+}
+
+impl Endpoint {
+    pub(super) fn new(sessions: Arc<HttpSessions>, checks: Checks) -> Endpoint {
+        Endpoint { sessions, checks }
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
+        if let Some(why) = self.checks.refuse(request.headers()) {
+            return wrong(StatusCode::FORBIDDEN, None, code::INVALID_REQUEST, why);
+        }
+        let Some(agent) = agent_of(request.uri().path()) else {
+            return wrong(
+                StatusCode::NOT_FOUND,
+                None,
+                code::INVALID_REQUEST,
+                "there is nothing here; agents come to `/agents/NAME/mcp`",
+            );
+        };
+        let Some(token) = bearer(request.headers()) else {
+            return unauthorized("a bearer token is missing; `ambit token` makes one");
+        };
+        let asker = Asker { agent: agent.to_owned(), token, peer: peer(from) };
+        let method = request.method().clone();
+        match method {
+            Method::POST => self.post(request, &asker).await,
+            Method::GET => self.get(request.headers(), &asker),
+            Method::DELETE => self.delete(request.headers(), &asker).await,
+            _ => {
+                let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
+                answer
+            }
+        }
+    }
+
+    async fn post(&self, request: Request<Incoming>, asker: &Asker) -> Answer {
+        let (head, body) = request.into_parts();
+        if !is_json(&head.headers) {
+            let why = "the body must be `application/json`";
+            return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, code::INVALID_REQUEST, why);
+        }
+        if !accepts(&head.headers, "application/json") {
+            let why = "the answer is `application/json`, which `Accept` does not let through";
+            return wrong(StatusCode::NOT_ACCEPTABLE, None, code::INVALID_REQUEST, why);
+        }
+        let bytes = match timeout(BODY, Limited::new(body, AGENT_LINE).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                let why = format!("a message has at most {AGENT_LINE} bytes");
+                return wrong(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, &why);
+            }
+            Ok(Err(_)) => return wrong(StatusCode::BAD_REQUEST, None, code::PARSE, "the body did not come whole"),
+            Err(_) => {
+                return wrong(
+                    StatusCode::REQUEST_TIMEOUT,
+                    None,
+                    code::INVALID_REQUEST,
+                    "the body did not come in time",
+                );
+            }
+        };
+        match Message::read(&bytes) {
+            Ok(Message::Request { id, method, params }) => {
+                self.request(&head.headers, id, &method, params, asker).await
+            }
+            // Nothing that a client may tell unasked changes anything here: what has begun is driven to its end. And
+            // Ambit asks clients nothing, so there is nothing that a response could answer. Who asks is known all the same.
+            Ok(Message::Notification { .. } | Message::Response { .. }) => {
+                match self.session(&head.headers, asker).await {
+                    Ok(_) => empty(StatusCode::ACCEPTED),
+                    Err(answer) => answer,
+                }
+            }
+            Err(malformed) => {
+                wrong(StatusCode::BAD_REQUEST, malformed.id.as_deref(), malformed.code, &malformed.message)
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        headers: &HeaderMap,
+        id: &str,
+        method: &str,
+        params: Option<&RawValue>,
+        asker: &Asker,
+    ) -> Answer {
+        let era = match headers::agree(headers, method, params) {
+            Ok(era) => era,
+            // Whoever has no right to be here learns nothing but that.
+            Err(wrong) => match self.sessions.of_token(&asker.agent, &asker.token, asker.peer).await {
+                Ok(_) => return said_wrong(id, &wrong),
+                Err(none) => return no_session(none, Some(id)),
+            },
+        };
+        let opening = era == Era::Handshake && method == "initialize";
+        let session = match era {
+            _ if opening => self
+                .sessions
+                .begin(&asker.agent, &asker.token, asker.peer)
+                .await
+                .map_err(|none| no_session(none, Some(id))),
+            Era::Handshake => self.session(headers, asker).await,
+            Era::Stateless => self
+                .sessions
+                .of_token(&asker.agent, &asker.token, asker.peer)
+                .await
+                .map_err(|none| no_session(none, Some(id))),
+        };
+        let session = match session {
+            Ok(session) => session,
+            Err(answer) => return answer,
+        };
+        let Some(_under_way) = session.begin() else {
+            return wrong(
+                StatusCode::TOO_MANY_REQUESTS,
+                Some(id),
+                code::BUSY,
+                "too much is asked at once; wait for some of the answers",
+            );
+        };
+        match session.face.begin(id, method, params, !opening) {
+            Begun::Said(answer, error) => {
+                if opening {
+                    self.sessions.end(&session).await;
+                }
+                json(status(era, error), answer)
+            }
+            Begun::Opened(answer) => {
+                let mut answer = json(StatusCode::OK, answer);
+                if let Ok(id) = HeaderValue::from_str(&session.id) {
+                    answer.headers_mut().insert(SESSION, id);
+                }
+                answer
+            }
+            Begun::Listen(filter) if accepts(headers, "text/event-stream") => stream(&session, filter, Some(id)),
+            Begun::Listen(_) => {
+                let why = "a subscription is a stream, and `Accept` does not let `text/event-stream` through";
+                wrong(StatusCode::NOT_ACCEPTABLE, Some(id), code::INVALID_REQUEST, why)
+            }
+            Begun::Slow(slow) => {
+                let mut out = Vec::new();
+                // A client that goes away is not answered; what it began is driven to its end behind the passage.
+                session.face.finish(id, slow, &mut out).await;
+                json(StatusCode::OK, out)
+            }
+        }
+    }
+
+    /// The session that a request of the older generation names, or the token's where it names none.
+    async fn session(&self, headers: &HeaderMap, asker: &Asker) -> Result<Arc<HttpSession>, Answer> {
+        match headers::one(headers, SESSION) {
+            Ok(Some(named)) => {
+                self.sessions.of_id(&named, &asker.agent, &asker.token).map_err(|none| no_session(none, None))
+            }
+            Ok(None) => match self.sessions.of_token(&asker.agent, &asker.token, asker.peer).await {
+                Ok(_)
+                    if headers
+                        .get(headers::VERSION)
+                        .is_none_or(|version| version != crate::gate::mcp::era::STATELESS) =>
+                {
+                    let why = "`Mcp-Session-Id` is missing: the first request must be `initialize`";
+                    Err(wrong(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, why))
+                }
+                Ok(session) => Ok(session),
+                Err(none) => Err(no_session(none, None)),
+            },
+            Err(wrong) => Err(said_wrong("null", &wrong)),
+        }
+    }
+
+    /// The stream of what changes, as the older generation has it.
+    fn get(&self, headers: &HeaderMap, asker: &Asker) -> Answer {
+        if !accepts(headers, "text/event-stream") {
+            return empty(StatusCode::NOT_ACCEPTABLE);
+        }
+        let Ok(Some(named)) = headers::one(headers, SESSION) else {
+            return wrong(
+                StatusCode::METHOD_NOT_ALLOWED,
+                None,
+                code::INVALID_REQUEST,
+                "there is a stream for sessions alone",
+            );
+        };
+        match self.sessions.of_id(&named, &asker.agent, &asker.token) {
+            Ok(session) => stream(&session, Filter::ALL, None),
+            Err(none) => no_session(none, None),
+        }
+    }
+
+    async fn delete(&self, headers: &HeaderMap, asker: &Asker) -> Answer {
+        let Ok(Some(named)) = headers::one(headers, SESSION) else {
+            return wrong(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, "`Mcp-Session-Id` is missing");
+        };
+        match self.sessions.of_id(&named, &asker.agent, &asker.token) {
+            Ok(session) => {
+                self.sessions.end(&session).await;
+                empty(StatusCode::NO_CONTENT)
+            }
+            Err(none) => no_session(none, None),
+        }
+    }
+}
+
+/// Events for what changes, until the client goes away or the session is over. `id`: of the request that asked for them.
+fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>) -> Answer {
+    let (to, events) = mpsc::channel::<Bytes>(16);
+    let (session, id) = (Arc::clone(session), id.map(str::to_owned));
+    let mut news = session.passage.news();
+    let Some(under_way) = session.begin() else {
+        return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, "too much is asked at once");
+    };
+    tokio::spawn(async move {
+        let _under_way = under_way;
+        let mut before = *news.borrow_and_update();
+        if let Some(id) = &id {
+            let mut first = Vec::new();
+            filter.acknowledge(&mut first, id);
+            if to.send(event(&first)).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let changed = tokio::select! {
+                () = to.closed() => return,
+                changed = timeout(ALIVE, news.changed()) => changed,
+            };
+            let mut out = Vec::new();
+            match changed {
+                Err(_) => {
+                    if to.send(Bytes::from_static(b":\n\n")).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Ok(())) => {
+                    let now = *news.borrow_and_update();
+                    filter.tell(&mut out, before, now, id.as_deref());
+                    before = now;
+                }
+                Ok(Err(_)) => before.severed = true,
+            }
+            if before.severed
+                && let Some(id) = &id
+            {
+                Filter::end(&mut out, id);
+            }
+            for message in out.split_inclusive(|byte| *byte == b'\n') {
+                if to.send(event(message)).await.is_err() {
+                    return;
+                }
+            }
+            if before.severed {
+                return;
+            }
+        }
+    });
+    let mut answer = Response::new(Answered::Events(events));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    answer
+}
+
+/// `/agents/NAME/mcp`; a name has no characters that a path would have to encode.
+fn agent_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/agents/")?.strip_suffix("/mcp")?;
+    (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))).then_some(name)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<zeroize::Zeroizing<String>> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned().into())
+}
+
+/// Who is at the other end. On this machine it could be anybody, so it is taken for Ambit's own user, which proves nothing
+/// and vouches for nothing; from another machine it is no user of this one.
+fn peer(from: SocketAddr) -> Peer {
+    let here = from.ip().to_canonical().is_loopback();
+    Peer { user: here.then(|| rustix::process::geteuid().as_raw()), process: None }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let mut said = headers.get_all(ACCEPT).iter().peekable();
+    if said.peek().is_none() {
+        return true;
+    }
+    let family = kind.split('/').next().unwrap_or_default();
+    said.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
+        let one = one.split(';').next().unwrap_or_default().trim();
+        one.eq_ignore_ascii_case(kind)
+            || one == "*/*"
+            || one.strip_suffix("/*").is_some_and(|f| f.eq_ignore_ascii_case(family))
+    })
+}
+
+/// The status that goes with an error; the older generation knows none.
+fn status(era: Era, error: Option<i32>) -> StatusCode {
+    match (era, error) {
+        (Era::Stateless, Some(code::METHOD_NOT_FOUND)) => StatusCode::NOT_FOUND,
+        (Era::Stateless, Some(_)) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+fn json(status: StatusCode, message: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Answered::whole(message));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Answered::nothing());
+    *answer.status_mut() = status;
+    answer
+}
+
+fn wrong(status: StatusCode, id: Option<&str>, code: i32, why: &str) -> Answer {
+    let mut out = Vec::new();
+    rpc::error(&mut out, id, code, why);
+    json(status, out)
+}
+
+fn said_wrong(id: &str, wrong: &Wrong) -> Answer {
+    let mut out = Vec::new();
+    wrong.write(&mut out, Some(id).filter(|id| *id != "null"));
+    json(StatusCode::BAD_REQUEST, out)
+}
+
+fn unauthorized(why: &str) -> Answer {
+    let mut answer = wrong(StatusCode::UNAUTHORIZED, None, code::INVALID_REQUEST, why);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ambit\""));
+    answer
+}
+
+fn no_session(none: NoSession, id: Option<&str>) -> Answer {
+    match none {
+        NoSession::Denied(Denied { message, help }) => {
+            let mut answer = unauthorized(&format!("{message}\nhelp: {help}"));
+            let invalid = HeaderValue::from_static("Bearer realm=\"ambit\", error=\"invalid_token\"");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, invalid);
+            answer
+        }
+        NoSession::Unknown => wrong(
+            StatusCode::NOT_FOUND,
+            id,
+            code::INVALID_REQUEST,
+            "there is no such session; begin a new one with `initialize`",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_tokens_are_read_strictly() {
+        assert_eq!(agent_of("/agents/refund-helper/mcp"), Some("refund-helper"));
+        for path in ["/agents//mcp", "/agents/a/b/mcp", "/agents/a%2fb/mcp", "/agents/a/mcp/", "/mcp", "/agents/a"] {
+            assert_eq!(agent_of(path), None, "{path}");
+        }
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            bearer(&headers).map(|token| token.to_string())
+        };
+        assert_eq!(with("Bearer x"), Some("x".into()));
+        assert_eq!(with("bearer  x "), Some("x".into()));
+        for value in ["Basic x", "Bearer", "Bearer ", "x"] {
+            assert_eq!(with(value), None, "{value}");
+        }
+    }
+}

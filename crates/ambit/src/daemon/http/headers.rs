@@ -1,0 +1,139 @@
+//! What the headers of a request say beside its body. Whoever is between may act on the headers, so a request whose two
+//! halves disagree is taken by nobody (Model Context Protocol 2026-07-28, streamable HTTP).
+
+use base64ct::{Base64, Encoding as _};
+use hyper::HeaderMap;
+use serde_json::value::RawValue;
+
+use crate::gate::mcp::era::{Era, STATELESS, Said, Wrong, supported, unsupported};
+use crate::gate::rpc::{Members, code};
+
+pub(super) const VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "mcp-method";
+const NAME: &str = "mcp-name";
+
+/// Compares the headers of a request with what its body says.
+///
+/// # Errors
+/// When they disagree, one is missing, or a version is named that is not spoken here.
+pub(super) fn agree(headers: &HeaderMap, method: &str, params: Option<&RawValue>) -> Result<Era, Wrong> {
+    let said = Said::of(params)?;
+    let version = one(headers, VERSION)?;
+    if said.era == Era::Handshake {
+        return match version.as_deref() {
+            // Clients of before 2025-06-18 send none.
+            None => Ok(Era::Handshake),
+            Some(STATELESS) => Err(Wrong { code: code::INVALID_PARAMS, message: missing_meta(), data: None }),
+            Some(version) if supported().contains(&version) => Ok(Era::Handshake),
+            Some(version) => Err(unsupported(version)),
+        };
+    }
+    match version.as_deref() {
+        Some(version) if said.version == Some(version) => {}
+        Some(version) => {
+            return Err(mismatch(&format!(
+                "`MCP-Protocol-Version` is `{}`, and the body says another",
+                short(version)
+            )));
+        }
+        None => return Err(mismatch("`MCP-Protocol-Version` is missing")),
+    }
+    match one(headers, METHOD)?.as_deref() {
+        Some(said) if said == method => {}
+        Some(said) => return Err(mismatch(&format!("`Mcp-Method` is `{}`, and the body says another", short(said)))),
+        None => return Err(mismatch("`Mcp-Method` is missing")),
+    }
+    let named = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return Ok(Era::Stateless),
+    };
+    let body = params.and_then(|params| Members::of(params).ok()?.text(named).map(std::borrow::Cow::into_owned));
+    let header = one(headers, NAME)?.ok_or_else(|| mismatch("`Mcp-Name` is missing"))?;
+    let header = decoded(&header).ok_or_else(|| mismatch("`Mcp-Name` cannot be decoded"))?;
+    if body.as_deref() == Some(header.as_str()) {
+        return Ok(Era::Stateless);
+    }
+    Err(mismatch(&format!("`Mcp-Name` is `{}`, and the body says another", short(&header))))
+}
+
+/// A header that may stand once.
+pub(super) fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Wrong> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(_) => Err(mismatch(&format!("`{name}` has characters that no header may have"))),
+        },
+        (Some(_), Some(_)) => Err(mismatch(&format!("`{name}` stands twice"))),
+    }
+}
+
+/// A value that may be written in Base64, because a header cannot hold it as it is: `=?base64?…?=`.
+fn decoded(value: &str) -> Option<String> {
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(encoded) => String::from_utf8(Base64::decode_vec(encoded).ok()?).ok(),
+        None => Some(value.to_owned()),
+    }
+}
+
+fn mismatch(why: &str) -> Wrong {
+    Wrong { code: code::HEADER_MISMATCH, message: format!("header mismatch: {why}"), data: None }
+}
+
+fn missing_meta() -> String {
+    "`_meta` has no `io.modelcontextprotocol/protocolVersion`".to_owned()
+}
+
+fn short(text: &str) -> String {
+    crate::escape::escape(&text.chars().take(80).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(headers: &[(&'static str, &str)], method: &str, params: &str) -> Result<Era, i32> {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(*name, value.parse().unwrap());
+        }
+        let raw = RawValue::from_string(params.to_owned()).unwrap();
+        agree(&all, method, Some(&raw)).map_err(|wrong| wrong.code)
+    }
+
+    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+
+    #[test]
+    fn a_request_whose_halves_disagree_is_nobodys() {
+        let call = format!(r#"{{{META},"name":"a__b","arguments":{{}}}}"#);
+        let right = [(VERSION, STATELESS), (METHOD, "tools/call"), (NAME, "a__b")];
+        assert_eq!(asked(&right, "tools/call", &call), Ok(Era::Stateless));
+        let encoded = [(VERSION, STATELESS), (METHOD, "tools/call"), (NAME, "=?base64?YV9fYg==?=")];
+        assert_eq!(asked(&encoded, "tools/call", &call), Ok(Era::Stateless));
+        for (at, other) in [(0, "2025-11-25"), (1, "tools/list"), (2, "a__c"), (2, "=?base64?!?="), (2, "A__b")] {
+            let mut wrong = right;
+            wrong[at].1 = other;
+            assert_eq!(asked(&wrong, "tools/call", &call), Err(code::HEADER_MISMATCH), "{at} {other}");
+        }
+        for at in 0..3 {
+            let mut fewer = right.to_vec();
+            fewer.remove(at);
+            assert_eq!(asked(&fewer, "tools/call", &call), Err(code::HEADER_MISMATCH), "without {at}");
+            let mut twice = right.to_vec();
+            twice.push(right[at]);
+            assert_eq!(asked(&twice, "tools/call", &call), Err(code::HEADER_MISMATCH), "{at} twice");
+        }
+        let list = format!("{{{META}}}");
+        assert_eq!(asked(&[(VERSION, STATELESS), (METHOD, "tools/list")], "tools/list", &list), Ok(Era::Stateless));
+    }
+
+    #[test]
+    fn the_generation_that_shakes_hands_says_its_version_or_nothing() {
+        assert_eq!(asked(&[], "tools/list", "{}"), Ok(Era::Handshake));
+        assert_eq!(asked(&[(VERSION, "2025-06-18")], "tools/list", "{}"), Ok(Era::Handshake));
+        assert_eq!(asked(&[(VERSION, "1900-01-01")], "tools/list", "{}"), Err(code::UNSUPPORTED_VERSION));
+        assert_eq!(asked(&[(VERSION, STATELESS)], "tools/list", "{}"), Err(code::INVALID_PARAMS));
+    }
+}

@@ -1,0 +1,172 @@
+//! The listener: on loopback in the clear, elsewhere with TLS alone; every connection bounded in time and in what it
+//! may send before it is known.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::endpoint::Endpoint;
+use super::sessions::HttpSessions;
+use crate::config::{Http, SecretError};
+use crate::daemon::socket::Host;
+
+/// Why nobody is let in over HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address is none.
+    #[error("`{0}` is no address to listen at\nhelp: write `127.0.0.1:7171`, or another address with its port")]
+    Address(String),
+    /// Off this machine in the clear.
+    #[error(
+        "`{0}` can be reached from other machines, and there is no certificate\nhelp: add `certificate` and `key` to `[http]` in `ambit.toml`, or listen on `127.0.0.1`"
+    )]
+    Clear(SocketAddr),
+    /// The certificate or its key cannot be used; never anything of what it is.
+    #[error("the certificate cannot be used: {0}")]
+    Certificate(String),
+    /// The key cannot be looked up.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The system said no.
+    #[error("`{address}` cannot be listened at: {error}")]
+    Io {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+/// A listener that is open and serves nobody yet.
+pub struct Bound {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    checks: super::checks::Checks,
+}
+
+// Before a connection has said anything it is worth nothing.
+const TLS: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(10);
+const HEAD_BYTES: usize = 64 << 10;
+// Connections at once; more wait at the door.
+const MOST: usize = 2_048;
+
+/// Opens the listener. `dir`: what paths are relative to. Must be called within a Tokio runtime.
+///
+/// # Errors
+/// When the address cannot be had, or it can be reached from other machines and there is no certificate.
+pub async fn bind(http: &Http, dir: &Path) -> Result<Bound, HttpError> {
+    let address: SocketAddr = http.listen.parse().map_err(|_| HttpError::Address(http.listen.clone()))?;
+    let tls = match (&http.certificate, &http.key) {
+        (Some(certificate), Some(key)) => Some(acceptor(&dir.join(certificate), key.reveal(dir)?.reveal())?),
+        _ if is_loopback(address.ip()) => None,
+        _ => return Err(HttpError::Clear(address)),
+    };
+    let listener = TcpListener::bind(address).await.map_err(|error| HttpError::Io { address, error })?;
+    let here = listener.local_addr().map_err(|error| HttpError::Io { address, error })?;
+    Ok(Bound { listener, tls, checks: super::checks::Checks::new(http, here) })
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn acceptor(certificate: &Path, key: &str) -> Result<TlsAcceptor, HttpError> {
+    let wrong = |error: &dyn std::fmt::Display| HttpError::Certificate(error.to_string());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .map_err(|error| wrong(&error))?
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(&error))?;
+    // What is wrong with a key is not said in its own words.
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| wrong(&"its key is no PEM private key"))?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| wrong(&error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl Bound {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.checks.address()
+    }
+
+    /// How agents reach it: the start of a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address())
+    }
+
+    /// Lets agents in, for as long as it is polled.
+    pub async fn serve(self, host: Arc<dyn Host>) {
+        let Bound { listener, tls, checks } = self;
+        let sessions = HttpSessions::new(Arc::clone(&host));
+        let endpoint = Arc::new(Endpoint::new(Arc::clone(&sessions), checks));
+        let room = Arc::new(Semaphore::new(MOST));
+        let tidying = sessions.tidy_often();
+        let accepting = async {
+            loop {
+                let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+                let Ok((stream, from)) = listener.accept().await else {
+                    // Out of descriptors, most likely: it passes, and spinning would not help.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let (endpoint, tls) = (Arc::clone(&endpoint), tls.clone());
+                tokio::spawn(async move {
+                    let _place = place;
+                    meet(stream, from, tls, endpoint).await;
+                });
+            }
+        };
+        tokio::select! {
+            () = tidying => {}
+            () = accepting => {}
+        }
+    }
+}
+
+async fn meet(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, endpoint: Arc<Endpoint>) {
+    // Answers are small and wait for nothing.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => speak(stream, from, endpoint).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(TLS, tls.accept(stream)).await {
+                speak(stream, from, endpoint).await;
+            }
+        }
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    from: SocketAddr,
+    endpoint: Arc<Endpoint>,
+) {
+    let service = service_fn(move |request| {
+        let endpoint = Arc::clone(&endpoint);
+        async move { Ok::<_, std::convert::Infallible>(endpoint.answer(request, from).await) }
+    });
+    let mut connection = http1::Builder::new();
+    connection.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+    // Whatever breaks it, it is its own connection alone.
+    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+}

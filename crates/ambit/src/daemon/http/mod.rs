@@ -1,0 +1,10 @@
+//! Agents over HTTP: the Model Context Protocol's streamable HTTP at `/agents/NAME/mcp`, for both of its generations.
+
+mod body;
+mod checks;
+mod endpoint;
+mod headers;
+mod listen;
+mod sessions;
+
+pub use listen::{Bound, HttpError, bind};

@@ -1,0 +1,278 @@
+//! What each request of an agent comes to, whatever the wire that it came over: answered at once, or after some work.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::value::RawValue;
+
+use super::directory::{self, Directory};
+use super::era::{Era, Form, Said, Wrong, supported, unsupported};
+use super::listen::Filter;
+use super::names::PENDING;
+use super::reply::{self, Wants};
+use super::tools::{Call, Tools};
+use super::{News, Passage};
+use crate::gate::rpc::{self, Members, code};
+use crate::upstream::Listing;
+use crate::upstream::mcp::VERSIONS;
+
+/// The face towards one session.
+pub(crate) struct Face {
+    passage: Arc<dyn Passage>,
+    tools: Mutex<Option<Arc<Tools>>>,
+    directory: Directory,
+}
+
+/// What a request comes to at first.
+pub(crate) enum Begun {
+    /// Its whole answer, as a message; and JSON-RPC's code where it is an error.
+    Said(Vec<u8>, Option<i32>),
+    /// `initialize` was answered.
+    Opened(Vec<u8>),
+    /// Work that may take its time.
+    Slow(Slow),
+    /// A stream of what changes.
+    Listen(Filter),
+}
+
+/// Work that may take its time; owns what it needs of the request.
+pub(crate) struct Slow {
+    era: Era,
+    work: Work,
+}
+
+enum Work {
+    ToolCall(Box<RawValue>),
+    List(Listing),
+    Read(Box<RawValue>),
+    Prompt(Box<RawValue>),
+}
+
+impl Slow {
+    /// How much of the request it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.work {
+            Work::ToolCall(params) | Work::Read(params) | Work::Prompt(params) => params.get().len(),
+            Work::List(_) => 0,
+        }
+    }
+}
+
+impl Face {
+    pub(crate) fn new(passage: Arc<dyn Passage>) -> Face {
+        Face { passage, tools: Mutex::default(), directory: Directory::default() }
+    }
+
+    /// Begins a request. `shaken`: whether `initialize` was answered before.
+    pub(crate) fn begin(&self, id: &str, method: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
+        match Said::of(params) {
+            Err(wrong) => wrong_answer(id, &wrong),
+            Ok(Said { era: Era::Stateless, .. }) => self.stateless(id, method, params),
+            Ok(_) => self.handshake(id, method, params, shaken),
+        }
+    }
+
+    fn handshake(&self, id: &str, method: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
+        let era = Era::Handshake;
+        match method {
+            "initialize" => return initialize(id, params, shaken),
+            "ping" => return result(id, b"{}"),
+            "tools/list"
+            | "tools/call"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+            | "prompts/list"
+            | "prompts/get"
+            | "logging/setLevel"
+            | "completion/complete"
+                if !shaken =>
+            {
+                return refused(id, code::INVALID_REQUEST, "the first request must be `initialize`");
+            }
+            // Upstream servers' log messages do not reach the agent, at any level.
+            "logging/setLevel" => return result(id, b"{}"),
+            _ => {}
+        }
+        // `server/discover` too: by this answer a client of the later generation knows that it left something out.
+        self.either(id, method, params, era)
+    }
+
+    fn stateless(&self, id: &str, method: &str, params: Option<&RawValue>) -> Begun {
+        match method {
+            "server/discover" => {
+                let mut out = Vec::new();
+                Form { era: Era::Stateless, cached: true }.result(&mut out, id, discovered().as_bytes());
+                Begun::Said(out, None)
+            }
+            "subscriptions/listen" => match params.map_or(Err("`notifications` is missing".into()), Filter::read) {
+                Ok(filter) => Begun::Listen(filter),
+                Err(why) => refused(id, code::INVALID_PARAMS, &why),
+            },
+            // There is nothing to agree on any more.
+            "initialize" => wrong_answer(id, &unsupported("initialize")),
+            _ => self.either(id, method, params, Era::Stateless),
+        }
+    }
+
+    /// What both generations have.
+    fn either(&self, id: &str, method: &str, params: Option<&RawValue>, era: Era) -> Begun {
+        let work = match method {
+            "completion/complete" => {
+                let mut out = Vec::new();
+                let none = br#"{"completion":{"values":[],"total":0,"hasMore":false}}"#;
+                Form { era, cached: false }.result(&mut out, id, none);
+                return Begun::Said(out, None);
+            }
+            "tools/list" => match paged(params) {
+                Ok(()) => {
+                    let mut out = Vec::new();
+                    Form { era, cached: true }.result(&mut out, id, self.tools().listing());
+                    return Begun::Said(out, None);
+                }
+                Err(why) => return refused(id, code::INVALID_PARAMS, why),
+            },
+            "tools/call" => Work::ToolCall(owned(params)),
+            "resources/list" | "resources/templates/list" | "prompts/list" => match paged(params) {
+                Ok(()) => Work::List(match method {
+                    "resources/list" => Listing::Resources,
+                    "prompts/list" => Listing::Prompts,
+                    _ => Listing::ResourceTemplates,
+                }),
+                Err(why) => return refused(id, code::INVALID_PARAMS, why),
+            },
+            "resources/read" => Work::Read(owned(params)),
+            "prompts/get" => Work::Prompt(owned(params)),
+            _ => return refused(id, code::METHOD_NOT_FOUND, &format!("there is no method `{method}` here")),
+        };
+        Begun::Slow(Slow { era, work })
+    }
+
+    /// Does the work of a request; writes the message that answers it.
+    pub(crate) async fn finish(&self, id: &str, slow: Slow, out: &mut Vec<u8>) {
+        let passage = &self.passage;
+        let mut form = Form { era: slow.era, cached: false };
+        let (action, wants) = match slow.work {
+            Work::ToolCall(params) => match self.tools().call(passage.caller(), &passage.systems(), &params) {
+                Ok(Call::Action(action, shaped)) => (Ok(action), Wants::ToolResult { shaped }),
+                Ok(Call::Pending(hold)) => {
+                    let answer = passage.pending(&hold).await;
+                    return reply::write(out, id, &answer, Wants::Collected, form);
+                }
+                Err(why) => (Err((code::INVALID_PARAMS, why)), Wants::Other),
+            },
+            Work::List(listing) => {
+                form.cached = true;
+                return form.result(out, id, &directory::listing(passage, listing).await);
+            }
+            Work::Read(params) => {
+                form.cached = true;
+                (self.directory.resource(passage, &params).await, Wants::Other)
+            }
+            Work::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
+        };
+        match action {
+            Ok(action) => reply::write(out, id, &passage.pass(action).await, wants, form),
+            // The later generation has no code of its own for a resource that is not there.
+            Err((code::RESOURCE_NOT_FOUND, why)) if form.era == Era::Stateless => {
+                rpc::error(out, Some(id), code::INVALID_PARAMS, &why);
+            }
+            Err((code, why)) => rpc::error(out, Some(id), code, &why),
+        }
+    }
+
+    /// Forgets what was listed when it changed.
+    pub(crate) async fn heard(&self, before: News, now: News) {
+        if before.resources != now.resources {
+            self.directory.forget().await;
+        }
+    }
+
+    /// The tools as they are now; put together anew only when they changed.
+    fn tools(&self) -> Arc<Tools> {
+        let pinned = self.passage.tools();
+        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        match tools.as_ref() {
+            Some(tools) if tools.are_of(&pinned) => Arc::clone(tools),
+            _ => Arc::clone(tools.insert(Arc::new(Tools::of(pinned)))),
+        }
+    }
+}
+
+const INSTRUCTIONS: &str = "These tools act on live systems through Ambit, which enforces what this agent is permitted to do. A result that says \
+     it was refused names the line that refuses it: do something else, asking again changes nothing. A result that says \
+     it is pending waits for a person: call `PENDING` with its id to collect the result.";
+const LISTS: &str = r#"{"listChanged":true}"#;
+
+fn initialize(id: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
+    let version = params.and_then(|params| Members::of(params).ok()?.text("protocolVersion"));
+    let Some(version) = version else {
+        return refused(id, code::INVALID_PARAMS, "`protocolVersion` is missing");
+    };
+    if shaken {
+        return refused(id, code::INVALID_REQUEST, "`initialize` was already answered");
+    }
+    // A version that is not spoken here is answered with the newest that is, and the client decides.
+    let version =
+        VERSIONS.into_iter().find(|known| *known == version).or(VERSIONS.first().copied()).unwrap_or_default();
+    let mut said = format!(
+        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"serverInfo":{},"instructions":"#,
+        server_info(),
+    )
+    .into_bytes();
+    rpc::quote(&mut said, &instructions());
+    said.push(b'}');
+    let mut out = Vec::new();
+    rpc::result(&mut out, id, &said);
+    Begun::Opened(out)
+}
+
+/// The result of `server/discover`.
+fn discovered() -> String {
+    let versions = serde_json::json!(supported());
+    let instructions = serde_json::json!(instructions());
+    format!(
+        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
+        server_info(),
+    )
+}
+
+fn server_info() -> String {
+    format!(r#"{{"name":"ambit","title":"Ambit","version":"{}"}}"#, env!("CARGO_PKG_VERSION"))
+}
+
+fn instructions() -> String {
+    INSTRUCTIONS.replace("PENDING", PENDING)
+}
+
+fn result(id: &str, result: &[u8]) -> Begun {
+    let mut out = Vec::new();
+    rpc::result(&mut out, id, result);
+    Begun::Said(out, None)
+}
+
+fn refused(id: &str, code: i32, why: &str) -> Begun {
+    let mut out = Vec::new();
+    rpc::error(&mut out, Some(id), code, why);
+    Begun::Said(out, Some(code))
+}
+
+fn wrong_answer(id: &str, wrong: &Wrong) -> Begun {
+    let mut out = Vec::new();
+    wrong.write(&mut out, Some(id));
+    Begun::Said(out, Some(wrong.code))
+}
+
+/// Parameters of a request that must have some.
+fn owned(params: Option<&RawValue>) -> Box<RawValue> {
+    params.map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned)
+}
+
+/// Lists come on one page, so that there is no cursor that anybody could have.
+fn paged(params: Option<&RawValue>) -> Result<(), &'static str> {
+    let Some(params) = params else { return Ok(()) };
+    match Members::of(params).map(|members| members.get("cursor").is_some()) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err("there is no such cursor"),
+        Err(_) => Err("a parameter is given twice"),
+    }
+}

@@ -1,0 +1,288 @@
+//! Agents over HTTP: official clients of both generations, and requests that no client would make.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::house::{House, ledger, page, until};
+use crate::peers::{Client, Talk};
+
+fn open() -> House {
+    ledger("[http]\nlisten = \"127.0.0.1:0\"\n[limits]\npending-wait-seconds = 0").open(&page(""))
+}
+
+/// The address that the daemon said it listens at.
+fn address(house: &House) -> String {
+    until("it says where it listens", || house.told().contains("agents over HTTP at http://"));
+    let told = house.told();
+    let rest = told.split("agents over HTTP at http://").nth(1).unwrap();
+    rest.split('/').next().unwrap().to_owned()
+}
+
+fn words(house: &House, mode: &str) -> Vec<String> {
+    let url = format!("http://{}/agents/helper/mcp", address(house));
+    vec![url, house.path("token").display().to_string(), mode.to_owned()]
+}
+
+fn call(tool: &str, arguments: Value) -> Value {
+    json!({ "call": format!("ledger__{tool}"), "arguments": arguments })
+}
+
+fn text(said: &Value) -> &str {
+    said["content"][0]["text"].as_str().unwrap_or_default()
+}
+
+/// One request over a connection of its own: the status, the headers, the body.
+struct Heard {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+fn ask(house: &House, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Heard {
+    let mut stream = TcpStream::connect(address(house)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    // It may be answered, and the connection ended, before the body was taken whole.
+    let _ = stream.write_all(body);
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all);
+    let all = String::from_utf8(all).unwrap();
+    let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {all:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Heard { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+}
+
+/// The headers of a client that shakes hands, with that token.
+fn headers<'a>(bearer: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let usual = [
+        ("Host", "localhost"),
+        ("Authorization", bearer),
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+    ];
+    usual
+        .into_iter()
+        .filter(|(name, _)| !more.iter().any(|(other, _)| other == name))
+        .chain(more.iter().copied())
+        .collect()
+}
+
+const ENDPOINT: &str = "/agents/helper/mcp";
+const INITIALIZE: &[u8] =
+    br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+
+#[test]
+fn clients_of_both_generations_come_in_and_the_page_holds() {
+    let house = open();
+    let clients = [
+        (Client::Python, "legacy"),
+        (Client::Python, "2026-07-28"),
+        (Client::Python, "auto"),
+        (Client::TypeScript, ""),
+    ];
+    for (at, (client, mode)) in clients.into_iter().enumerate() {
+        let what = format!("{client:?} {mode}");
+        let mut talk = Talk::open(client, &words(&house, mode));
+        let tools = talk.ask(&json!({ "list": "tools" }));
+        let names: Vec<&str> = tools["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["ledger__look", "ledger__note", "ledger__pay", "ambit_pending"], "{what}");
+        assert_eq!(text(&talk.ask(&call("look", json!({})))), "look ran", "{what}");
+        let refused = talk.ask(&call("purge", json!({})));
+        assert!(refused["isError"] == true && text(&refused).contains("ledger.purge"), "{what}: {refused}");
+        let held = talk.ask(&call("pay", json!({ "amount": at + 1 })));
+        let id = held["structuredContent"]["id"].as_str().unwrap_or_else(|| panic!("{what}: {held}")).to_owned();
+        house.confirm(&id).fine();
+        let pending = json!({ "call": "ambit_pending", "arguments": { "id": id } });
+        until("it ran", || text(&talk_once(&house, mode, client, &pending)) == "pay ran");
+        assert_eq!(text(&talk.ask(&pending)), "pay ran", "{what}");
+    }
+    let ran: Vec<Value> = house.read("ran").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let paid: Vec<&Value> =
+        ran.iter().filter(|one| one["tool"] == "pay").map(|one| &one["arguments"]["amount"]).collect();
+    assert_eq!(paid, [1, 2, 3, 4], "each once");
+    assert!(!house.read("heard").contains("purge"));
+}
+
+fn talk_once(house: &House, mode: &str, client: Client, request: &Value) -> Value {
+    Talk::open(client, &words(house, mode)).ask(request)
+}
+
+#[test]
+fn the_later_generation_comes_in_over_the_pipe_as_well() {
+    let house = open();
+    let mut talk = Talk::open_with(Client::Python, &house.gate(), &[("AMBIT_MODE", "2026-07-28")]);
+    assert_eq!(text(&talk.ask(&call("look", json!({})))), "look ran");
+    assert_eq!(talk.ask(&call("purge", json!({})))["isError"], true);
+}
+
+#[test]
+fn whoever_is_not_known_learns_nothing() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let none =
+        ask(&house, "POST", ENDPOINT, &[("Host", "localhost"), ("Content-Type", "application/json")], INITIALIZE);
+    assert!(none.status == 401 && none.head.contains("www-authenticate: bearer"), "{}", none.head);
+    for wrong in ["Bearer ambit_x", "Basic eDp5", "Bearer "] {
+        assert_eq!(ask(&house, "POST", ENDPOINT, &headers(wrong, &[]), INITIALIZE).status, 401, "{wrong}");
+    }
+    // Another agent's gate, that there is or is not: the same answer.
+    for path in ["/agents/nobody/mcp", "/agents/other/mcp"] {
+        assert_eq!(ask(&house, "POST", path, &headers(&token, &[]), INITIALIZE).status, 401, "{path}");
+    }
+    assert_eq!(ask(&house, "POST", "/", &headers(&token, &[]), INITIALIZE).status, 404);
+    // What is wrong with a request is said to who may make one.
+    let half = br#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}}"#;
+    assert_eq!(ask(&house, "POST", ENDPOINT, &headers("Bearer ambit_x", &[]), half).status, 401);
+    assert_eq!(ask(&house, "POST", ENDPOINT, &headers(&token, &[]), half).body["error"]["code"], -32022);
+    assert!(house.ambit(&["journal", "tail", "--kind", "flagged"]).fine().out.contains("the token is not known"));
+}
+
+#[test]
+fn pages_in_browsers_and_other_names_are_kept_out() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let status = |more: &[(&str, &str)]| ask(&house, "POST", ENDPOINT, &headers(&token, more), INITIALIZE).status;
+    assert_eq!(status(&[]), 200);
+    assert_eq!(status(&[("Host", "evil.example")]), 403);
+    assert_eq!(status(&[("Origin", "http://evil.example")]), 403);
+    assert_eq!(status(&[("Origin", "http://localhost:3000")]), 200);
+    assert_eq!(status(&[("Content-Type", "text/plain")]), 415);
+    assert_eq!(status(&[("Accept", "text/html")]), 406);
+    assert_eq!(ask(&house, "PUT", ENDPOINT, &headers(&token, &[]), INITIALIZE).status, 405);
+    assert_eq!(ask(&house, "POST", ENDPOINT, &headers(&token, &[]), b"{\"jsonrpc\":\"2.0\"").status, 400);
+    let large = vec![b' '; (16 << 20) + 1];
+    assert_eq!(ask(&house, "POST", ENDPOINT, &headers(&token, &[]), &large).status, 413);
+}
+
+#[test]
+fn a_session_is_its_tokens_and_ends_when_it_is_told_to() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    house.sign(&["token", "helper", "--to", "second"]).fine();
+    let second = format!("Bearer {}", house.read("second").trim());
+    let opened = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
+    assert_eq!((opened.status, &opened.body["result"]["protocolVersion"]), (200, &json!("2025-11-25")));
+    let id = opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let list = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let session = [("Mcp-Session-Id", id.as_str())];
+    let as_who = |bearer: &str, more: &[(&str, &str)]| ask(&house, "POST", ENDPOINT, &headers(bearer, more), list);
+    assert_eq!(as_who(&token, &session).body["result"]["tools"][0]["name"], "ledger__look");
+    assert_eq!(as_who(&second, &session).status, 404, "another token's session is no session");
+    assert_eq!(as_who(&token, &[("Mcp-Session-Id", "0123456789abcdef")]).status, 404);
+    assert_eq!(as_who(&token, &[]).status, 400, "without one the first request is `initialize`");
+    assert_eq!(as_who(&token, &[session[0], ("MCP-Protocol-Version", "2026-07-28")]).status, 400);
+    assert_eq!(ask(&house, "DELETE", ENDPOINT, &headers(&second, &session), b"").status, 404);
+    assert_eq!(ask(&house, "DELETE", ENDPOINT, &headers(&token, &session), b"").status, 204);
+    assert_eq!(as_who(&token, &session).status, 404);
+    let sessions = house.ambit(&["journal", "tail", "--kind", "session-closed"]).fine().out;
+    assert!(sessions.contains("how: Closed"), "{sessions}");
+}
+
+#[test]
+fn a_stop_ends_streams_and_sessions_and_nothing_passes() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let opened = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
+    let id = opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let mut stream = TcpStream::connect(address(&house)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let get = format!(
+        "GET {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {id}\r\n\r\n"
+    );
+    stream.write_all(get.as_bytes()).unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    house.ambit(&["stop", "helper", "--because", "a test"]).fine();
+    let mut rest = String::new();
+    // Severed: the stream ends, so the connection has nothing more to say.
+    while !rest.ends_with("0\r\n\r\n") {
+        let mut byte = [0; 256];
+        let count = stream.read(&mut byte).unwrap();
+        assert!(count > 0 && rest.len() < 4096, "{rest}");
+        rest.push_str(&String::from_utf8_lossy(&byte[..count]));
+    }
+    let look = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ledger__look","arguments":{}}}"#;
+    let session = [("Mcp-Session-Id", id.as_str())];
+    assert_eq!(ask(&house, "POST", ENDPOINT, &headers(&token, &session), look).status, 404);
+    let said = talk_once(&house, "2026-07-28", Client::Python, &call("look", json!({})));
+    assert!(said["isError"] == true && text(&said).contains("stopped"), "{said}");
+    assert_eq!(house.read("ran"), "");
+}
+
+#[test]
+fn headers_that_say_something_else_than_the_body_are_nobodys() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let body = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"name":"ledger__look","arguments":{}}}"#;
+    let with = |name: &str, method: &str| {
+        let more = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method), ("Mcp-Name", name)];
+        ask(&house, "POST", ENDPOINT, &headers(&token, &more), body)
+    };
+    let right = with("ledger__look", "tools/call");
+    assert_eq!((right.status, &right.body["result"]["resultType"]), (200, &json!("complete")));
+    for (name, method) in [("ledger__note", "tools/call"), ("ledger__look", "tools/list"), ("", "tools/call")] {
+        let wrong = with(name, method);
+        assert_eq!((wrong.status, &wrong.body["error"]["code"]), (400, &json!(-32020)), "{name} {method}");
+        assert_eq!(wrong.body["id"], 7);
+    }
+    assert_eq!(house.read("ran").lines().count(), 1);
+}
+
+#[test]
+fn with_a_certificate_it_speaks_tls_and_nothing_in_the_clear() {
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream, crypto::ring, pki_types};
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let more = "[http]\nlisten = \"127.0.0.1:0\"\ncertificate = \"gate.pem\"\nkey = { file = \"gate.key\" }";
+    let house = ledger(more);
+    house.write("gate.pem", &made.cert.pem());
+    house.write("gate.key", &made.signing_key.serialize_pem());
+    let house = house.open(&page(""));
+    until("it says where it listens", || house.told().contains("agents over HTTP at https://"));
+    let told = house.told();
+    let address = told.split("https://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = pki_types::ServerName::try_from("localhost").unwrap();
+    let mut connection = ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    let mut tcp = TcpStream::connect(&address).unwrap();
+    let mut stream = Stream::new(&mut connection, &mut tcp);
+    let token = house.read("token");
+    let head = format!(
+        "POST {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        token.trim(),
+        INITIALIZE.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(INITIALIZE).unwrap();
+    let mut said = String::new();
+    let _ = stream.read_to_string(&mut said);
+    assert!(said.starts_with("HTTP/1.1 200 OK") && said.contains("\"protocolVersion\":\"2025-11-25\""), "{said}");
+
+    let mut clear = TcpStream::connect(&address).unwrap();
+    clear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    clear.write_all(format!("{head}").as_bytes()).unwrap();
+    let mut said = Vec::new();
+    let _ = clear.read_to_end(&mut said);
+    assert!(!String::from_utf8_lossy(&said).contains("HTTP/"), "nothing is answered in the clear");
+}
+
+#[test]
+fn what_other_machines_can_reach_is_not_opened_in_the_clear() {
+    let house = ledger("[http]\nlisten = \"0.0.0.0:0\"");
+    let said = house.ambit(&["check"]);
+    assert!(said.code == 1 && said.out.contains("bad-listen"), "{}{}", said.out, said.err);
+}
