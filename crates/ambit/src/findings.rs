@@ -8,6 +8,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("ambiguous-name", "one name for two: a person, a role or an agent"),
     ("bad-address", "a person's address that is none"),
     ("bad-definition", "a definition in the lock that cannot be read, or is not the one it is kept as"),
+    ("bad-endpoint", "a server's URL that is none, or is neither https nor on this machine"),
     ("bad-listen", "an address that nobody can listen at, or that must not be listened at in the clear"),
     ("bad-toml", "text that is no TOML"),
     ("contradiction", "two settings of which only one can hold"),

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
+use url::{Host, Url};
+
 use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
 
 /// Everything that is wrong, in no order.
@@ -71,13 +73,19 @@ impl Check<'_> {
             self.error("name-not-plain", &here, format!("`{name}` cannot be a system's name"), help);
         }
         match system.kind {
-            Kind::Mcp | Kind::Shell if system.command.is_empty() => {
+            Kind::Mcp | Kind::Shell
+                if system.command.is_empty() && (system.kind == Kind::Shell || system.url.is_none()) =>
+            {
                 self.error(
                     "missing-key",
                     &here,
                     format!("the system `{name}` has no `command`"),
                     "add `command = [\"PROGRAM\", \"ARGUMENT\"]`",
                 );
+            }
+            Kind::Mcp if !system.command.is_empty() && system.url.is_some() => {
+                let message = format!("the system `{name}` has a `command` and a `url`");
+                self.error("contradiction", &["systems", name, "url"], message, "say one of the two");
             }
             Kind::Postgres | Kind::Http if system.url.is_none() => {
                 self.error(
@@ -90,15 +98,30 @@ impl Check<'_> {
             _ => {}
         }
         match system.kind {
-            Kind::Mcp | Kind::Shell => self.not_for(name, "url", system.url.is_some()),
+            Kind::Shell => self.not_for(name, "url", system.url.is_some()),
+            Kind::Mcp if system.url.is_some() => {
+                self.not_for(name, "env", !system.env.is_empty());
+                self.not_for(name, "cwd", system.cwd.is_some());
+            }
+            Kind::Mcp => {}
             Kind::Postgres | Kind::Http => {
                 self.not_for(name, "command", !system.command.is_empty());
                 self.not_for(name, "env", !system.env.is_empty());
                 self.not_for(name, "cwd", system.cwd.is_some());
             }
         }
+        if system.kind != Kind::Mcp || system.url.is_none() {
+            self.not_for(name, "token", system.token.is_some());
+            self.not_for(name, "headers", !system.headers.is_empty());
+        }
         for (key, setting) in &system.env {
             self.setting(&["systems", name, "env", key], key, setting);
+        }
+        for (key, setting) in &system.headers {
+            self.setting(&["systems", name, "headers", key], key, setting);
+        }
+        if let (Kind::Mcp, Some(Setting::Plain(url))) = (system.kind, &system.url) {
+            self.endpoint(name, url);
         }
         if let Some(url) = &system.url {
             self.setting(&["systems", name, "url"], "url", url);
@@ -118,6 +141,17 @@ impl Check<'_> {
         for (tool, declared) in &system.tools {
             self.tool(name, tool, declared);
         }
+    }
+
+    /// What goes to an endpoint and comes from it must not be anybody's to read on the way.
+    fn endpoint(&mut self, name: &str, url: &str) {
+        let wrong = match Url::parse(url) {
+            Err(_) => format!("`{url}` is no URL"),
+            Ok(url) if url.scheme() == "https" => return,
+            Ok(url) if url.scheme() == "http" && is_this_machine(&url) => return,
+            Ok(url) => format!("`{url}` is not `https`, and not on this machine"),
+        };
+        self.error("bad-endpoint", &["systems", name, "url"], wrong, "write `https://HOST/PATH`");
     }
 
     fn not_for(&mut self, system: &str, key: &str, is_set: bool) {
@@ -422,8 +456,19 @@ fn is_address(text: &str) -> bool {
 fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     let words: Vec<&str> = key.split(['_', '-']).collect();
-    let secret =
-        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY", "PGPASSWORD"];
+    let secret = [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "APIKEY",
+        "PGPASSWORD",
+        "AUTHORIZATION",
+        "COOKIE",
+    ];
     let ends = ["API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "SECRET_KEY", "AUTH_KEY"];
     words.last().is_some_and(|last| secret.contains(last))
         || words.contains(&"SECRET")
@@ -440,4 +485,13 @@ fn has_password(text: &str) -> bool {
             .and_then(|(user, _)| user.split_once(':'))
             .is_some_and(|(_, password)| !password.is_empty())
     })
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

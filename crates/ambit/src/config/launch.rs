@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::System;
 use super::secret::SecretError;
-use crate::upstream::{LaunchSpec, Limits};
+use crate::upstream::http::bearer;
+use crate::upstream::{HttpSpec, LaunchSpec, Limits, Reach};
 
 impl System {
     /// How to start the program of a system whose `ambit.toml` stands in `dir`. Looks its secrets up, which may run
@@ -22,6 +23,22 @@ impl System {
             env.push((name.clone(), setting.reveal(dir)?));
         }
         Ok(LaunchSpec { command, args: args.to_vec(), env, cwd: Some(self.working_dir(dir)) })
+    }
+
+    /// How a server of the Model Context Protocol is reached: its program, or its endpoint. As [`System::launch`].
+    ///
+    /// # Errors
+    /// When a secret is not where it should be.
+    pub fn reach(&self, dir: &Path) -> Result<Reach, SecretError> {
+        let Some(url) = &self.url else { return Ok(Reach::Program(self.launch(dir)?)) };
+        let mut headers = Vec::new();
+        for (name, setting) in &self.headers {
+            headers.push((name.clone(), setting.reveal(dir)?));
+        }
+        if let Some(token) = &self.token {
+            headers.push(bearer(&token.reveal(dir)?));
+        }
+        Ok(Reach::Http(HttpSpec { url: url.reveal(dir)?.reveal().to_owned(), headers }))
     }
 
     /// The directory that the program starts in.

@@ -80,9 +80,15 @@ pub struct System {
     /// What the program finds in its environment; a secret is a reference: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`.
     #[serde(default)]
     pub env: BTreeMap<String, Setting>,
-    /// Where the system listens; for `postgres` and `http`. With a password in it, a reference.
+    /// Where the system listens; for `postgres` and `http`, and for `mcp` in place of a program. With a password in it, a reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Setting>,
+    /// The bearer token that goes with every request to an `mcp` system's `url`, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// Further headers that go with every request to an `mcp` system's `url`; a secret is a reference.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Setting>,
     /// The directory the program starts in; that of `ambit.toml` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -105,7 +111,7 @@ pub struct System {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A server of the Model Context Protocol, over standard input and output.
+    /// A server of the Model Context Protocol: a program, or an endpoint.
     Mcp,
     /// A PostgreSQL database.
     Postgres,

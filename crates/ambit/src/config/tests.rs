@@ -111,7 +111,7 @@ fn an_unknown_key_is_an_error_with_the_nearest() {
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncomand = [\"x\"]\ncommand = [\"x\"]\nmagic = 1\n"), @"
     3:1 unknown-key: there is no key `comand` in `systems.a` → did you mean `command`?
-    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `kind`, `reading-tools`, `tags`, `timeout-seconds`, `tools`, `url`
+    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `headers`, `kind`, `reading-tools`, `tags`, `timeout-seconds`, `token`, `tools`, `url`
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nenv = { A = { enviroment = \"X\" } }\n"), @"
     4:9 missing-key: `A` says none of `env`, `file`, `command` → write one of `env`, `file`, `command`
@@ -211,12 +211,25 @@ fn names_lead_somewhere() {
 #[test]
 fn a_kind_has_its_own_keys() {
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"postgres://x\"\n[systems.b]\nkind = \"postgres\"\ncommand = [\"x\"]\ncwd = \"/\"\nenv = { A = \"b\" }\n"), @r#"
-    1:10 missing-key: the system `a` has no `command` → add `command = ["PROGRAM", "ARGUMENT"]`
-    3:7 key-not-for-kind: a system of kind `mcp` has no `url` → remove it, or choose another `kind`
+    3:7 bad-endpoint: `postgres://x` is not `https`, and not on this machine → write `https://HOST/PATH`
     4:10 missing-key: the system `b` has no `url` → add `url = { env = "NAME_OF_A_VARIABLE" }`
     6:11 key-not-for-kind: a system of kind `postgres` has no `command` → remove it, or choose another `kind`
     7:7 key-not-for-kind: a system of kind `postgres` has no `cwd` → remove it, or choose another `kind`
     8:1 key-not-for-kind: a system of kind `postgres` has no `env` → remove it, or choose another `kind`
+    "#);
+}
+
+#[test]
+fn a_server_is_a_program_or_an_endpoint() {
+    insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\ntoken = { env = \"A\" }\nheaders = { X-Team = \"refunds\" }\n"), @"");
+    insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"http://127.0.0.1:1/mcp\"\ncommand = [\"/x\"]\nenv = { A = \"b\" }\n[systems.b]\nkind = \"mcp\"\ncommand = [\"/x\"]\ntoken = { env = \"A\" }\nheaders = { X = \"y\" }\n"), @"
+    3:7 contradiction: the system `a` has a `command` and a `url` → say one of the two
+    5:1 key-not-for-kind: a system of kind `mcp` has no `env` → remove it, or choose another `kind`
+    9:1 key-not-for-kind: a system of kind `mcp` has no `token` → remove it, or choose another `kind`
+    10:1 key-not-for-kind: a system of kind `mcp` has no `headers` → remove it, or choose another `kind`
+    ");
+    insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\nheaders = { Authorization = \"Bearer abc\" }\n"), @r#"
+    4:13 secret-in-config: `Authorization` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     "#);
 }
 

@@ -116,11 +116,11 @@ impl LiveSystems {
         resolved: &Resolved,
         policy: &Policy,
     ) -> Result<McpSystem, String> {
-        if system.command.is_empty() {
-            return Err(format!("`{name}` has no command"));
+        if system.command.is_empty() && system.url.is_none() {
+            return Err(format!("`{name}` has no command and no URL"));
         }
         // As `ambit inventory` starts it: what runs must be the program that was looked at.
-        let spec = system.launch(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
+        let reach = system.reach(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
         let limits = system.limits();
         let pinned = resolved.lock.systems.get(name);
         if let Some(why) = pinned.and_then(|pinned| changed(pinned.program.as_ref()?, system, &self.dir)) {
@@ -134,7 +134,7 @@ impl LiveSystems {
             // Where the daemon is ending there is nobody to tell.
             let _ = happened.send(Happened { agent: agent.clone(), system: told.clone(), event });
         });
-        Ok(McpSystem::new(name.to_owned(), spec, limits, compare, watch))
+        Ok(McpSystem::new(name.to_owned(), reach, limits, compare, watch))
     }
 
     fn of(&self, action: &Action) -> Result<Arc<McpSystem>, String> {

@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 use crate::config::secret::SecretError;
 use crate::config::{self, Kind};
 use crate::lock::{Definition, Program, Server, System};
-use crate::upstream::mcp::Generation;
 use crate::upstream::{UpstreamError, UpstreamServer};
 
 pub use changes::{Change, changes};
@@ -59,14 +58,13 @@ pub async fn look(
     }
     // Before the start, so that a program that replaces itself shows at the next look.
     let program = Program::of(system, dir)?;
-    let server = UpstreamServer::start(&system.launch(dir)?, system.limits()).await?;
+    let server = UpstreamServer::start(system.reach(dir)?, system.limits()).await?;
     let listed = list(&server).await;
     server.stop().await;
     let Listed { tools, prompts, resources } = listed?;
 
     let mut left_out = Vec::new();
     let hello = server.hello();
-    let Generation::Handshake(protocol) = hello.generation;
     let tools =
         definitions("tool", tools, Definition::tool, |one| one.read_tool().map(|read| read.name), &mut left_out);
     let prompts = definitions(
@@ -80,8 +78,8 @@ pub async fn look(
         kind: system.kind,
         looked_at: today.to_string(),
         server: Some(Server { name: hello.name.clone(), version: hello.version.clone() }),
-        protocol: Some(protocol.to_owned()),
-        program: Some(program),
+        protocol: Some(hello.generation.version().to_owned()),
+        program: (!system.command.is_empty()).then_some(program),
         resources,
         tools,
         prompts,

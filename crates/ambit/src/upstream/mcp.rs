@@ -7,10 +7,12 @@ use ambit_core::permit::Permit;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::http::Remote;
 use super::stdio::{Failed, Outcome, Process};
-use super::{Event, LaunchSpec, Limits, Listing, UpstreamError, Watch};
+use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::Sent;
+use crate::gate::mcp::era::{STATELESS, supported};
 use crate::gate::rpc::{self, ErrorWords};
 
 /// Versions of the protocol that start with `initialize`, the newest first.
@@ -22,8 +24,23 @@ const ITEMS: usize = 20_000;
 
 /// A running server that has shaken hands. It ends, with all that it started, when this is dropped.
 pub struct UpstreamServer {
-    process: Process,
+    wire: Wire,
     hello: Hello,
+}
+
+/// What a server is spoken to over.
+enum Wire {
+    Stdio(Process),
+    Http(Arc<Remote>),
+}
+
+impl Wire {
+    async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
+        match self {
+            Wire::Stdio(process) => process.request(method, params).await,
+            Wire::Http(remote) => remote.request(method, params).await,
+        }
+    }
 }
 
 /// What a server said of itself.
@@ -42,18 +59,64 @@ pub struct Hello {
 /// How a server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// `initialize` first, then everything else, in this version (up to 2025-11-25). From 2026-07-28 on there is no
-    /// handshake, each request says its version: a further variant, chosen when `initialize` is unknown to the server.
+    /// `initialize` first, then everything else, in this version (up to 2025-11-25).
     Handshake(&'static str),
+    /// There is no handshake, each request says its version.
+    Stateless(&'static str),
+}
+
+impl Generation {
+    /// The version that is spoken.
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Generation::Handshake(version) | Generation::Stateless(version) => version,
+        }
+    }
+}
+
+/// The parameters of `initialize`.
+fn opening() -> Vec<u8> {
+    let newest = VERSIONS.first().copied().unwrap_or_default();
+    format!(
+        r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"ambit","version":"{}"}}}}"#,
+        env!("CARGO_PKG_VERSION")
+    )
+    .into_bytes()
+}
+
+/// Nothing that matters was sent: whatever happened, it is a failed start.
+fn not_begun(error: UpstreamError, begin: impl FnOnce(String) -> UpstreamError) -> UpstreamError {
+    match error {
+        UpstreamError::NotSent(why) | UpstreamError::NoAnswer(why) => begin(why),
+        other => other,
+    }
+}
+
+/// Agrees with a server over HTTP on a version: the later generation is asked first, and whoever does not know the
+/// question is of the older one.
+async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamError> {
+    remote.agree(STATELESS);
+    match result_of(remote.request_within("server/discover", None, limits.start).await) {
+        Ok(answer) => return Hello::discovered(&answer),
+        // Whoever cannot be reached is not asked again.
+        Err(error @ UpstreamError::NotSent(_)) => return Err(error),
+        Err(_) => remote.shake(),
+    }
+    let answer = result_of(remote.request_within("initialize", Some(&opening()), limits.start).await)?;
+    let hello = Hello::read(&answer)?;
+    remote.agree(hello.generation.version());
+    remote.notify("notifications/initialized").await;
+    Ok(hello)
 }
 
 impl UpstreamServer {
-    /// Starts a server and shakes hands. Must be called within a Tokio runtime.
+    /// Starts a server, or reaches it, and agrees with it on a version. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When it cannot be started, does not answer in time, or speaks no version that Ambit speaks.
-    pub async fn start(spec: &LaunchSpec, limits: Limits) -> Result<UpstreamServer, UpstreamError> {
-        UpstreamServer::start_watched(spec, limits, Arc::new(|_: Event| {})).await
+    /// When it cannot be started or reached, does not answer in time, or speaks no version that Ambit speaks.
+    pub async fn start(reach: impl Into<Reach>, limits: Limits) -> Result<UpstreamServer, UpstreamError> {
+        UpstreamServer::start_watched(reach, limits, Arc::new(|_: Event| {})).await
     }
 
     /// As [`start`](Self::start), and `watch` is told what the server does unasked.
@@ -61,27 +124,31 @@ impl UpstreamServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_watched(
-        spec: &LaunchSpec,
+        reach: impl Into<Reach>,
         limits: Limits,
         watch: Watch,
     ) -> Result<UpstreamServer, UpstreamError> {
-        let process = Process::start(spec, limits, watch)?;
-        let newest = VERSIONS.first().copied().unwrap_or_default();
-        let params = format!(
-            r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"ambit","version":"{}"}}}}"#,
-            env!("CARGO_PKG_VERSION")
-        );
-        let answer = process.request_within("initialize", Some(params.as_bytes()), limits.start).await;
-        let answer = result_of(answer).map_err(|error| match error {
-            // Nothing that matters was sent: whatever happened, it is a failed start.
-            UpstreamError::NotSent(why) | UpstreamError::NoAnswer(why) => {
-                UpstreamError::Start { command: escape(&spec.command), why, said: process.last_words() }
+        match reach.into() {
+            Reach::Program(spec) => {
+                let process = Process::start(&spec, limits, watch)?;
+                let answer = process.request_within("initialize", Some(&opening()), limits.start).await;
+                let answer = result_of(answer).map_err(|error| {
+                    let (command, said) = (escape(&spec.command), process.last_words());
+                    not_begun(error, |why| UpstreamError::Start { command, why, said })
+                })?;
+                let hello = Hello::read(&answer)?;
+                process.notify("notifications/initialized").await;
+                Ok(UpstreamServer { wire: Wire::Stdio(process), hello })
             }
-            other => other,
-        })?;
-        let hello = Hello::read(&answer)?;
-        process.notify("notifications/initialized").await;
-        Ok(UpstreamServer { process, hello })
+            Reach::Http(spec) => {
+                let remote = Arc::new(Remote::new(&spec, limits, watch)?);
+                let hello = greet(&remote, limits)
+                    .await
+                    .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
+                tokio::spawn(Arc::clone(&remote).listen());
+                Ok(UpstreamServer { wire: Wire::Http(remote), hello })
+            }
+        }
     }
 
     /// What it said of itself.
@@ -93,7 +160,10 @@ impl UpstreamServer {
     /// Why it takes no calls any more; `None` while it does.
     #[must_use]
     pub fn dead(&self) -> Option<String> {
-        self.process.dead()
+        match &self.wire {
+            Wire::Stdio(process) => process.dead(),
+            Wire::Http(remote) => remote.dead(),
+        }
     }
 
     /// Its tools, from all pages, each the bytes of its definition.
@@ -141,7 +211,7 @@ impl UpstreamServer {
         for _ in 0..PAGES {
             let params = cursor.as_ref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
             let answer =
-                match result_of(self.process.request(listing.method(), params.as_deref().map(str::as_bytes)).await) {
+                match result_of(self.wire.request(listing.method(), params.as_deref().map(str::as_bytes)).await) {
                     // Templates came later than resources, and not every server that has the one knows the other.
                     Err(UpstreamError::Answered { code, .. })
                         if listing == Listing::ResourceTemplates && code == i64::from(rpc::code::METHOD_NOT_FOUND) =>
@@ -177,7 +247,7 @@ impl UpstreamServer {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), UpstreamError> {
-        result_of(self.process.request("ping", None).await).map(|_| ())
+        result_of(self.wire.request("ping", None).await).map(|_| ())
     }
 
     /// Sends exactly what the permit owns, once. There is no other way to have a server act.
@@ -190,7 +260,7 @@ impl UpstreamServer {
         if !serde_json::from_slice::<&RawValue>(&action.payload).is_ok_and(|params| params.get().starts_with('{')) {
             return Sent::NotSent("the payload is not one JSON object".into());
         }
-        match self.process.request(&action.operation, Some(&action.payload)).await {
+        match self.wire.request(&action.operation, Some(&action.payload)).await {
             Ok(Outcome::Result(result)) => Sent::Result(result),
             Ok(Outcome::Error(error)) => Sent::Error(error),
             Err(Failed::NotSent(why)) => Sent::NotSent(why),
@@ -200,11 +270,47 @@ impl UpstreamServer {
 
     /// Ends the server: closes its input, then asks, then kills its whole process group. Returns when it is gone.
     pub async fn stop(&self) {
-        self.process.stop().await;
+        match &self.wire {
+            Wire::Stdio(process) => process.stop().await,
+            Wire::Http(remote) => remote.stop().await,
+        }
     }
 }
 
 impl Hello {
+    /// Out of the answer to `server/discover`.
+    fn discovered(answer: &[u8]) -> Result<Hello, UpstreamError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Words {
+            supported_versions: Vec<String>,
+            #[serde(default)]
+            capabilities: serde_json::Map<String, serde_json::Value>,
+            #[serde(rename = "_meta", default)]
+            meta: serde_json::Map<String, serde_json::Value>,
+        }
+        let words: Words = serde_json::from_slice(answer).map_err(|error| {
+            UpstreamError::NoAnswer(escape(&format!(
+                "the server's answer to `server/discover` cannot be read: {error}"
+            )))
+        })?;
+        if !words.supported_versions.iter().any(|version| version == STATELESS) {
+            let theirs = escape(&words.supported_versions.join(", ").chars().take(80).collect::<String>());
+            return Err(UpstreamError::Version { theirs, ours: supported().join(", ") });
+        }
+        let info = words.meta.get("io.modelcontextprotocol/serverInfo");
+        let said = |name: &str| {
+            let text = info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default();
+            escape(&text.chars().take(100).collect::<String>())
+        };
+        Ok(Hello {
+            generation: Generation::Stateless(STATELESS),
+            name: said("name"),
+            version: said("version"),
+            capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
     fn read(answer: &[u8]) -> Result<Hello, UpstreamError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

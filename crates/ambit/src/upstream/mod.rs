@@ -2,6 +2,7 @@
 //! floods or answers nonsense hurts its own calls and nothing else.
 
 pub mod guard;
+pub mod http;
 pub mod mcp;
 mod stdio;
 pub mod system;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use http::HttpSpec;
 pub use mcp::UpstreamServer;
 pub use system::McpSystem;
 
@@ -28,6 +30,33 @@ pub struct LaunchSpec {
     pub env: Vec<(String, Secret)>,
     /// Where it runs; the current directory when `None`.
     pub cwd: Option<PathBuf>,
+}
+
+/// How a live system is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// A program that is started, and spoken to over its standard input and output.
+    Program(LaunchSpec),
+    /// An endpoint that is there.
+    Http(HttpSpec),
+}
+
+impl From<&LaunchSpec> for Reach {
+    fn from(spec: &LaunchSpec) -> Reach {
+        Reach::Program(spec.clone())
+    }
+}
+
+impl From<LaunchSpec> for Reach {
+    fn from(spec: LaunchSpec) -> Reach {
+        Reach::Program(spec)
+    }
+}
+
+impl From<&Reach> for Reach {
+    fn from(reach: &Reach) -> Reach {
+        reach.clone()
+    }
 }
 
 /// A value that is never printed, and wiped when it is let go of.
@@ -154,6 +183,14 @@ pub enum UpstreamError {
         why: String,
         /// The last it said on standard error; empty when nothing. Servers that fail like to print how they connect.
         said: String,
+    },
+    /// It could not be reached over HTTP.
+    #[error("the server at `{place}` could not be reached: {why}")]
+    Unreached {
+        /// Its host; a path may hold a secret.
+        place: String,
+        /// Why, as far as is known.
+        why: String,
     },
     /// It does not speak a version of the protocol that Ambit speaks.
     #[error("the server speaks {theirs}, and Ambit speaks {ours}")]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ambit_core::permit::Permit;
 use serde_json::value::RawValue;
 
-use super::{Event, LaunchSpec, Limits, Listing, UpstreamError, UpstreamServer, Watch};
+use super::{Event, Limits, Listing, Reach, UpstreamError, UpstreamServer, Watch};
 use crate::gate::{Sent, Upstream};
 use crate::world::Later;
 
@@ -22,7 +22,7 @@ pub type Compare = Arc<dyn Fn(&[Box<RawValue>]) -> Drift + Send + Sync>;
 /// One MCP system of one agent.
 pub struct McpSystem {
     name: String,
-    spec: LaunchSpec,
+    reach: Reach,
     limits: Limits,
     compare: Compare,
     watch: Watch,
@@ -57,10 +57,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 impl McpSystem {
     /// A system by its name in `ambit.toml`. Nothing is started before it is needed.
     #[must_use]
-    pub fn new(name: String, spec: LaunchSpec, limits: Limits, compare: Compare, watch: Watch) -> McpSystem {
+    pub fn new(name: String, reach: impl Into<Reach>, limits: Limits, compare: Compare, watch: Watch) -> McpSystem {
         McpSystem {
             name,
-            spec,
+            reach: reach.into(),
             limits,
             compare,
             watch,
@@ -136,7 +136,7 @@ impl McpSystem {
                     self.running().take();
                 }
                 failures.pause().await?;
-                match UpstreamServer::start_watched(&self.spec, self.limits, self.watch()).await {
+                match UpstreamServer::start_watched(&self.reach, self.limits, self.watch()).await {
                     Ok(server) => (Arc::new(server), Instant::now()),
                     Err(error) => {
                         failures.count();

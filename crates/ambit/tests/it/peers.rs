@@ -30,6 +30,11 @@ pub enum Client {
     TypeScript,
 }
 
+/// The Python that has the official SDK.
+pub fn python() -> std::path::PathBuf {
+    dir().join("venv/bin/python")
+}
+
 /// What the client says to those requests, with that command as its server.
 pub fn talk(client: Client, server: &[&str], requests: &[Value]) -> Vec<Value> {
     let mut talk = Talk::open(client, server);
@@ -53,7 +58,7 @@ impl Talk {
     /// The same, with more in the client's environment.
     pub fn open_with(client: Client, server: &[impl AsRef<OsStr>], more: &[(&str, &str)]) -> Talk {
         let mut command = match client {
-            Client::Python => Command::new(dir().join("venv/bin/python")),
+            Client::Python => Command::new(python()),
             Client::TypeScript => Command::new("node"),
         };
         let script = match client {

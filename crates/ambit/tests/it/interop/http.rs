@@ -274,7 +274,7 @@ fn with_a_certificate_it_speaks_tls_and_nothing_in_the_clear() {
 
     let mut clear = TcpStream::connect(&address).unwrap();
     clear.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    clear.write_all(format!("{head}").as_bytes()).unwrap();
+    clear.write_all(head.as_bytes()).unwrap();
     let mut said = Vec::new();
     let _ = clear.read_to_end(&mut said);
     assert!(!String::from_utf8_lossy(&said).contains("HTTP/"), "nothing is answered in the clear");

@@ -5,5 +5,6 @@ mod crash;
 mod hold;
 mod house;
 mod http;
+mod remote;
 mod servers;
 mod wire;

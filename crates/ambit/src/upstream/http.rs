@@ -1,0 +1,527 @@
+//! A server that is reached over HTTP: one POST a message, answered with one message or with a stream of events in which
+//! the answer is one (Model Context Protocol, streamable HTTP, both generations).
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64ct::{Base64, Encoding as _};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::stdio::{Failed, Outcome};
+use super::{Event, Limits, Listing, Secret, UpstreamError, Watch};
+use crate::escape::escape;
+use crate::gate::mcp::era::STATELESS;
+use crate::gate::rpc::{self, Members, Message, code};
+
+/// How a server is reached over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSpec {
+    /// Its endpoint.
+    pub url: String,
+    /// What goes with every request, credentials resolved.
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// A server that is spoken to over HTTP.
+pub(super) struct Remote {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    limits: Limits,
+    watch: Watch,
+    next: AtomicU64,
+    asked: AtomicU64,
+    state: Mutex<State>,
+    /// It takes no further requests.
+    over: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<HeaderValue>,
+    version: Option<&'static str>,
+    dead: Option<String>,
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+// Until a server that has a stream of what changes is asked for it again.
+const AGAIN: Duration = Duration::from_secs(5);
+// A server that asks for more things than this is not answered any more.
+const MOST_ASKED: u64 = 64;
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+impl Remote {
+    pub(super) fn new(spec: &HttpSpec, limits: Limits, watch: Watch) -> Result<Remote, UpstreamError> {
+        let wrong =
+            |why: &str| UpstreamError::Start { command: escape(&spec.url), why: why.to_owned(), said: String::new() };
+        let uri: Uri = spec.url.parse().map_err(|_| wrong("it is no URL"))?;
+        if !is_private(&uri) {
+            return Err(wrong("it is neither `https` nor on this machine"));
+        }
+        let mut headers = Vec::new();
+        for (name, value) in &spec.headers {
+            let name =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("a header has a name that is none"))?;
+            // What is wrong with a credential is not said in its own words.
+            let mut value =
+                HeaderValue::from_str(value.reveal()).map_err(|_| wrong("a header has a value that is none"))?;
+            value.set_sensitive(true);
+            headers.push((name, value));
+        }
+        let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(provider)
+            .map_err(|error| wrong(&format!("this system's certificates cannot be read: {error}")))?
+            .https_or_http()
+            .enable_http1();
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        plain.set_connect_timeout(Some(CONNECT));
+        plain.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).build(connector.wrap_connector(plain));
+        Ok(Remote {
+            client,
+            uri,
+            headers,
+            limits,
+            watch,
+            next: AtomicU64::new(1),
+            asked: AtomicU64::new(0),
+            state: Mutex::default(),
+            over: AtomicBool::new(false),
+        })
+    }
+
+    /// Where it is, for messages: its path may hold a secret.
+    pub(super) fn place(&self) -> String {
+        escape(self.uri.host().unwrap_or_default())
+    }
+
+    /// Says which version is spoken from here on.
+    pub(super) fn agree(&self, version: &'static str) {
+        self.state().version = Some(version);
+    }
+
+    /// Goes back to before anything was agreed on: hands are to be shaken.
+    pub(super) fn shake(&self) {
+        *self.state() = State::default();
+    }
+
+    /// Why the server takes no calls any more.
+    pub(super) fn dead(&self) -> Option<String> {
+        self.state().dead.clone()
+    }
+
+    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
+        self.request_within(method, params, self.limits.call).await
+    }
+
+    /// Asks, and waits for the answer so long.
+    pub(super) async fn request_within(
+        &self,
+        method: &str,
+        params: Option<&[u8]>,
+        most: Duration,
+    ) -> Result<Outcome, Failed> {
+        if let Some(why) = self.dead() {
+            return Err(Failed::NotSent(why));
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let stateless = self.state().version == Some(STATELESS);
+        let params = if stateless { Some(with_meta(params)) } else { params.map(<[u8]>::to_vec) };
+        let mut body = Vec::new();
+        rpc::request(&mut body, id, method, params.as_deref());
+        let request = self.post(body, stateless.then_some((method, params.as_deref())));
+        match timeout(most, self.exchange(request, Some(id))).await {
+            Ok(answer) => {
+                answer.and_then(|outcome| outcome.ok_or_else(|| Failed::Unknown("the server gave no answer".into())))
+            }
+            Err(_) => Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32()))),
+        }
+    }
+
+    /// Tells the server something that wants no answer.
+    pub(super) async fn notify(&self, method: &str) {
+        let mut body = Vec::new();
+        rpc::notification(&mut body, method, None);
+        let _ = timeout(self.limits.start, self.exchange(self.post(body, None), None)).await;
+    }
+
+    /// Ends the session, where there is one.
+    pub(super) async fn stop(&self) {
+        self.over.store(true, Ordering::Release);
+        self.die("the server was let go of");
+        if self.state().session.is_some() {
+            let request = self.build(Method::DELETE, Bytes::new());
+            let _ = timeout(CONNECT, self.client.request(request)).await;
+        }
+    }
+
+    /// Hears what changes, for as long as the server is used. A server that has no such stream is not asked again.
+    pub(super) async fn listen(self: Arc<Self>) {
+        let remote = Arc::downgrade(&self);
+        drop(self);
+        while let Some(remote) = remote.upgrade() {
+            if remote.over.load(Ordering::Acquire) || remote.dead().is_some() || !remote.hear().await {
+                return;
+            }
+            drop(remote);
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// One stream of what changes, to its end; whether there may be another.
+    async fn hear(&self) -> bool {
+        let request = if self.state().version == Some(STATELESS) {
+            let wanted =
+                br#"{"notifications":{"toolsListChanged":true,"resourcesListChanged":true,"promptsListChanged":true}}"#;
+            let params = with_meta(Some(wanted));
+            let mut body = Vec::new();
+            rpc::request(&mut body, self.next.fetch_add(1, Ordering::Relaxed), "subscriptions/listen", Some(&params));
+            self.post(body, Some(("subscriptions/listen", None)))
+        } else {
+            let mut request = self.build(Method::GET, Bytes::new());
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+            request
+        };
+        let Ok(Ok(response)) = timeout(self.limits.start, self.client.request(request)).await else { return true };
+        if response.status() != StatusCode::OK || !is(&response, "text/event-stream") {
+            return false;
+        }
+        let mut events = Events::new(self.limits.line);
+        let mut body = response.into_body();
+        while let Some(Ok(frame)) = body.frame().await {
+            if self.over.load(Ordering::Acquire) {
+                return false;
+            }
+            let Some(bytes) = frame.data_ref() else { continue };
+            let Ok(messages) = events.take(bytes) else { return true };
+            for message in messages {
+                // Nobody waits for an answer here.
+                let _ = self.read(&message, None).await;
+            }
+        }
+        true
+    }
+
+    fn build(&self, method: Method, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        let state = self.state();
+        if let Some(session) = &state.session {
+            headers.insert(SESSION, session.clone());
+        }
+        if let Some(version) = state.version {
+            headers.insert(VERSION, HeaderValue::from_static(version));
+        }
+        request
+    }
+
+    /// A message on its way. `said`: for the generation that repeats it in the headers, the method and its parameters.
+    fn post(&self, body: Vec<u8>, said: Option<(&str, Option<&[u8]>)>) -> Request<Full<Bytes>> {
+        let mut request = self.build(Method::POST, body.into());
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        if let Some((method, params)) = said {
+            if let Ok(method) = HeaderValue::from_str(method) {
+                headers.insert(METHOD, method);
+            }
+            if let Some(name) = name_of(method, params).and_then(|name| HeaderValue::from_str(&encoded(&name)).ok()) {
+                headers.insert(NAME, name);
+            }
+        }
+        request
+    }
+
+    /// Sends a message, and reads until its answer; `None` for one that wants none.
+    async fn exchange(&self, request: Request<Full<Bytes>>, id: Option<u64>) -> Result<Option<Outcome>, Failed> {
+        let response = self.client.request(request).await.map_err(|error| {
+            // Without its source, which may quote the URL.
+            if error.is_connect() {
+                Failed::NotSent("the server cannot be reached".into())
+            } else {
+                Failed::Unknown("the connection to the server broke".into())
+            }
+        })?;
+        if let Some(session) = response.headers().get(SESSION) {
+            self.state().session = Some(session.clone());
+        }
+        let status = response.status();
+        match status {
+            StatusCode::NOT_FOUND if self.state().session.is_some() => {
+                self.die("the server ended the session");
+                return Err(Failed::NotSent(
+                    "the server ended the session; it is begun anew with the next call".into(),
+                ));
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(Failed::NotSent(format!("the server does not accept the credential ({status})")));
+            }
+            _ => {}
+        }
+        let Some(id) = id else { return Ok(None) };
+        if is(&response, "text/event-stream") {
+            return self.read_events(response, id).await.map(Some);
+        }
+        let bytes = collect(response, self.limits.line).await.map_err(Failed::Unknown)?;
+        match self.read(&bytes, Some(id)).await {
+            Some(outcome) => Ok(Some(outcome)),
+            None if status.is_success() => {
+                Err(Failed::Unknown("the server answered with something else than an answer".into()))
+            }
+            None => Err(Failed::Unknown(format!("the server answered with {status}"))),
+        }
+    }
+
+    async fn read_events(&self, response: Response<Incoming>, id: u64) -> Result<Outcome, Failed> {
+        let mut events = Events::new(self.limits.line);
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Failed::Unknown("the connection to the server broke".into()))?;
+            let Some(bytes) = frame.data_ref() else { continue };
+            for message in events.take(bytes).map_err(Failed::Unknown)? {
+                if let Some(outcome) = self.read(&message, Some(id)).await {
+                    return Ok(outcome);
+                }
+            }
+        }
+        Err(Failed::Unknown("the server ended the stream without an answer".into()))
+    }
+
+    /// One message of the server; what it comes to, where it is the answer that is waited for.
+    async fn read(&self, message: &[u8], id: Option<u64>) -> Option<Outcome> {
+        match Message::read(message) {
+            Ok(Message::Response { id: raw, outcome }) if id.is_some_and(|id| raw == id.to_string()) => {
+                Some(match outcome {
+                    Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
+                    Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
+                })
+            }
+            Ok(Message::Notification { method, .. }) => {
+                let changed = match method.as_ref() {
+                    "notifications/tools/list_changed" => Listing::Tools,
+                    "notifications/resources/list_changed" => Listing::Resources,
+                    "notifications/prompts/list_changed" => Listing::Prompts,
+                    _ => return None,
+                };
+                (self.watch)(Event::ListChanged(changed));
+                None
+            }
+            Ok(Message::Request { id, method, .. }) => {
+                self.decline(id, &method).await;
+                None
+            }
+            Ok(Message::Response { .. }) => {
+                (self.watch)(Event::Nonsense { what: "an answer that nobody waits for".into() });
+                None
+            }
+            Err(malformed) => {
+                (self.watch)(Event::Nonsense { what: escape(&malformed.to_string()) });
+                None
+            }
+        }
+    }
+
+    /// A server asks nothing of Ambit, but whether it is there.
+    async fn decline(&self, id: &str, method: &str) {
+        let mut body = Vec::new();
+        if method == "ping" {
+            rpc::result(&mut body, id, b"{}");
+        } else {
+            let why = "Ambit declares no such capability to upstream servers";
+            rpc::error(&mut body, Some(id), code::METHOD_NOT_FOUND, why);
+            (self.watch)(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
+        }
+        if self.asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED {
+            let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
+        }
+    }
+
+    fn die(&self, why: &str) {
+        let mut state = self.state();
+        if state.dead.is_none() {
+            state.dead = Some(why.to_owned());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether nobody on the way reads what is sent there.
+fn is_private(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    match uri.scheme_str() {
+        Some("https") => !host.is_empty(),
+        Some("http") => here,
+        _ => false,
+    }
+}
+
+/// The bearer token of a server, as a header.
+#[must_use]
+pub fn bearer(token: &Secret) -> (String, Secret) {
+    (AUTHORIZATION.to_string(), Secret::new(format!("Bearer {}", token.reveal())))
+}
+
+/// The parameters with what the generation without a handshake wants in each request, otherwise byte for byte.
+fn with_meta(params: Option<&[u8]>) -> Vec<u8> {
+    let meta = format!(
+        r#"{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    let rest = params.and_then(|params| params.trim_ascii().strip_prefix(b"{")).unwrap_or(b"}");
+    let mut out = meta.into_bytes();
+    if rest.trim_ascii() != b"}" {
+        out.push(b',');
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn name_of(method: &str, params: Option<&[u8]>) -> Option<String> {
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return None,
+    };
+    let params: &RawValue = serde_json::from_slice(params?).ok()?;
+    Members::of(params).ok()?.text(member).map(std::borrow::Cow::into_owned)
+}
+
+/// As it is where a header can hold it, else in Base64.
+fn encoded(value: &str) -> String {
+    let plain = value.bytes().all(|b| matches!(b, b' '..=b'~')) && value.trim() == value && !value.starts_with("=?");
+    if plain { value.to_owned() } else { format!("=?base64?{}?=", Base64::encode_string(value.as_bytes())) }
+}
+
+fn is(response: &Response<Incoming>, kind: &str) -> bool {
+    let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
+}
+
+async fn collect(response: Response<Incoming>, most: usize) -> Result<Vec<u8>, String> {
+    let (mut body, mut all) = (response.into_body(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| "the connection to the server broke".to_owned())?;
+        if let Some(bytes) = frame.data_ref() {
+            if all.len() + bytes.len() > most {
+                return Err(format!("the server answered with more than {most} bytes"));
+            }
+            all.extend_from_slice(bytes);
+        }
+    }
+    Ok(all)
+}
+
+/// The data of server-sent events, as they come; bounded.
+struct Events {
+    most: usize,
+    line: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl Events {
+    fn new(most: usize) -> Events {
+        Events { most, line: Vec::new(), data: Vec::new() }
+    }
+
+    /// The data of each event that ends in those bytes.
+    fn take(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let mut whole = Vec::new();
+        for byte in bytes {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+                if self.line.len() + self.data.len() > self.most {
+                    return Err(format!("the server wrote an event of more than {} bytes", self.most));
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            if line.is_empty() {
+                if !self.data.is_empty() {
+                    whole.push(std::mem::take(&mut self.data));
+                }
+            } else if let Some(data) = line.strip_prefix(b"data:") {
+                if !self.data.is_empty() {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(data.strip_prefix(b" ").unwrap_or(data));
+            }
+        }
+        Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_however_they_are_cut() {
+        let text = b": hello\r\nevent: message\r\ndata: {\"a\":\r\ndata:1}\r\n\r\nid: 7\ndata: 2\n\n\n\ndata: half";
+        for cut in 1..text.len() {
+            let mut events = Events::new(100);
+            let all: Vec<Vec<u8>> = text.chunks(cut).flat_map(|chunk| events.take(chunk).unwrap()).collect();
+            assert_eq!(all, [b"{\"a\":\n1}".to_vec(), b"2".to_vec()], "{cut}");
+        }
+        assert!(Events::new(10).take(b"data: 0123456789").is_err());
+        assert!(Events::new(10).take(b"data: 01234\ndata: 01234\n").is_err());
+    }
+
+    #[test]
+    fn parameters_get_their_meta_and_stay_as_they_are() {
+        let meta = |params: Option<&str>| String::from_utf8(with_meta(params.map(str::as_bytes))).unwrap();
+        for params in [None, Some("{}"), Some("{ }"), Some(r#"{ "n":1.0e0,"_x":[] }"#)] {
+            let said = meta(params);
+            let raw: &RawValue = serde_json::from_str(&said).unwrap();
+            assert!(Members::of(raw).unwrap().get("_meta").unwrap().get().contains(STATELESS));
+            assert!(said.ends_with(params.map_or("}", |params| params.trim_start_matches('{').trim_start())), "{said}");
+        }
+    }
+
+    #[test]
+    fn nothing_goes_where_others_could_read_it() {
+        for url in ["https://a.example/mcp", "http://localhost:1/mcp", "http://127.0.0.1/", "http://[::1]:5/mcp"] {
+            assert!(is_private(&url.parse().unwrap()), "{url}");
+        }
+        for url in
+            ["http://a.example/mcp", "http://localhost.evil.example/", "/mcp", "ftp://localhost/", "http://10.0.0.1/"]
+        {
+            assert!(!is_private(&url.parse().unwrap()), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_that_no_header_holds_are_encoded() {
+        assert_eq!(encoded("get_weather"), "get_weather");
+        assert_eq!(encoded("é"), "=?base64?w6k=?=");
+        for odd in ["a\nb", " a", "=?base64?YQ==?=", "\u{7f}"] {
+            assert!(encoded(odd).starts_with("=?base64?") && HeaderValue::from_str(&encoded(odd)).is_ok(), "{odd}");
+        }
+    }
+}
