@@ -229,7 +229,7 @@ fn a_server_is_a_program_or_an_endpoint() {
     10:1 key-not-for-kind: a system of kind `mcp` has no `headers` → remove it, or choose another `kind`
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\nheaders = { Authorization = \"Bearer abc\" }\n"), @r#"
-    4:13 secret-in-config: `Authorization` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
+    4:29 secret-in-config: `Authorization` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     "#);
 }
 
