@@ -5,7 +5,7 @@ use ambit_core::action::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::confirm::{change, notice};
+use crate::confirm::{change, notice, trip};
 use crate::escape::escape;
 use crate::gate::means::{Fault, Means};
 use crate::journal::{Entry, Kind};
@@ -27,6 +27,7 @@ pub struct Found {
 /// # Errors
 /// When the state cannot be read or written; nothing may pass then.
 pub async fn start(means: &Means) -> Result<Found, Fault> {
+    trip::recall(means)?;
     let mut found = Found {
         waiting: means.queue.waiting(None).len(),
         stopped: means.stops.all().into_keys().collect(),

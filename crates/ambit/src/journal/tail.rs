@@ -98,6 +98,28 @@ pub fn last(store: &dyn Store, filter: &Filter, most: usize) -> Result<Vec<Recor
     Ok(newest_first)
 }
 
+/// What was recorded at that time or later, the newest first, as far back as `most` records go.
+///
+/// # Errors
+/// As [`last`].
+pub fn back_to(store: &dyn Store, since: Timestamp, most: usize) -> Result<Vec<Record>, JournalError> {
+    let mut end = store.last_row()?.map_or(0, |row| row.sequence);
+    let mut newest_first = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(AT_ONCE) + 1;
+        let rows = store.rows(start, usize::try_from(end - start + 1).unwrap_or(1))?;
+        for row in rows.into_iter().rev().filter(|row| row.sequence <= end) {
+            let record = Record::read(row)?;
+            if record.time < since || newest_first.len() >= most {
+                return Ok(newest_first);
+            }
+            newest_first.push(record);
+        }
+        end = start - 1;
+    }
+    Ok(newest_first)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

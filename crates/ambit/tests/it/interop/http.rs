@@ -59,6 +59,22 @@ fn ask(house: &House, method: &str, path: &str, headers: &[(&str, &str)], body: 
     Heard { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
 }
 
+/// A call of a client of the later generation, over a connection of its own: what came back.
+pub fn call_over_http(house: &House, params: &Value) -> Value {
+    let mut params = params.clone();
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let name = params["name"].as_str().unwrap();
+    let more = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", name)];
+    let heard = ask(house, "POST", ENDPOINT, &headers(&token, &more), body.as_bytes());
+    assert_eq!(heard.status, 200, "{}", heard.body);
+    heard.body
+}
+
 /// The headers of a client that shakes hands, with that token.
 fn headers<'a>(bearer: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let usual = [

@@ -5,6 +5,7 @@ mod crash;
 mod hold;
 mod house;
 mod http;
+mod limits;
 mod remote;
 mod servers;
 mod wire;
