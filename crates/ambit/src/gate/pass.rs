@@ -171,7 +171,9 @@ fn rule(case: &Case<'_>, drift: Option<&Drift>) -> Result<Draft, Fault> {
     let used = Used::at(means.store.as_ref(), case.judge, &action.agent, action.task.as_deref(), now);
     let decision = case.judge.decide(case.reading, now, case.ask.session.task.as_deref(), &used);
     match (decision.verdict, drift) {
-        (Verdict::Refuse, _) => Ok(entries::refused(case, &decision, Refusal::of_scope(case, &decision))),
+        (Verdict::Refuse, _) => {
+            Ok(entries::refused(case, &decision, Refusal::of_scope(case, &decision, &used.spent(&decision))))
+        }
         (_, Some(Drift::Changed(why))) => Ok(entries::refused(case, &decision, Refusal::drifted(action, why))),
         (_, Some(Drift::NotThere(why))) => Ok(entries::not_there(case, &decision, Refusal::not_there(action), why)),
         (Verdict::Hold, None) => queue::rule(case, decision),

@@ -127,11 +127,13 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn of_scope(case: &Case<'_>, decision: &Decision) -> Refusal {
-        Refusal {
-            cause: Cause::Scope,
-            text: format!("refused: {}", explain::for_agent(case.judge.policy(), case.reading, decision)),
+    /// `spent`: what is used of limits that stand in the way, a sentence each.
+    pub(crate) fn of_scope(case: &Case<'_>, decision: &Decision, spent: &[String]) -> Refusal {
+        let mut text = format!("refused: {}", explain::for_agent(case.judge.policy(), case.reading, decision));
+        for spent in spent {
+            text.push_str(&format!("\nused: {spent}"));
         }
+        Refusal { cause: Cause::Scope, text }
     }
 
     /// As the gate says it.

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use ambit_core::decide::Usage;
 use ambit_core::decimal::Decimal;
-use ambit_core::decision::{Charge, LimitId};
+use ambit_core::decision::{Charge, Decision, LimitId, LimitInfo, Why};
+use ambit_core::policy::PolicyLine;
 use ambit_core::scope::Window;
+use ambit_core::scope::print::print_path;
 use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +76,37 @@ impl<'a> Used<'a> {
         Some(puts)
     }
 
+    /// What is used of the limits that stand in the way of a decision, a sentence each, for the agent: how much, and when
+    /// there is room again, so that it need not try to find out.
+    #[must_use]
+    pub fn spent(&self, decision: &Decision) -> Vec<String> {
+        let over = decision.grounds.iter().filter(|ground| ground.why == Why::OverLimit);
+        let lines = over.filter_map(|ground| self.judge.policy().line(ground.line?));
+        let limits = lines.flat_map(PolicyLine::limits).filter(|(_, info)| info.window != Window::AtOnce);
+        limits.filter_map(|(id, info)| self.spent_of(*id, info)).collect()
+    }
+
+    fn spent_of(&self, id: LimitId, info: &LimitInfo) -> Option<String> {
+        let (counter, used) = (self.counter(id)?, self.used(id)?);
+        let window = window(info.window);
+        let per = match info.window {
+            Window::AtOnce => return None,
+            Window::Minute => "minute",
+            Window::Hour => "hour",
+            Window::Day => "day",
+            Window::Task => "task",
+        };
+        let what = info.sum_of.as_ref().map_or_else(|| "times".to_owned(), |path| format!("of {}", print_path(path)));
+        let mut text = format!("{used} of {} {what} per {per} are used", info.most);
+        // The oldest use is the first to count no more.
+        let first =
+            counter.uses.iter().map(|one| one.0.0).min().zip(window).and_then(|(at, window)| at.checked_add(window));
+        if let Some(at) = first {
+            text.push_str(&format!("; the first of them counts until {}", clock(Timestamp(at))));
+        }
+        Some(text)
+    }
+
     fn counter(&self, limit: LimitId) -> Option<Counter> {
         if let Some(seen) = self.seen.borrow().get(&limit) {
             return seen.clone();
@@ -86,17 +119,13 @@ impl<'a> Used<'a> {
     fn read(&self, limit: LimitId) -> Option<Counter> {
         let limit = self.judge.limit(limit)?;
         let mut key = format!("usage/{}/{}", self.agent, limit.name);
-        let since = match limit.window {
+        let since = window(limit.window);
+        match limit.window {
             Window::AtOnce => return Some(Counter { key, version: 0, uses: Vec::new() }),
-            Window::Minute => Some(60_000),
-            Window::Hour => Some(3_600_000),
-            Window::Day => Some(86_400_000),
-            Window::Task => {
-                // Without a task there is nothing to count in, so it is not known.
-                key = format!("{key}/{}", self.task?);
-                None
-            }
-        };
+            // Without a task there is nothing to count in, so it is not known.
+            Window::Task => key = format!("{key}/{}", self.task?),
+            Window::Minute | Window::Hour | Window::Day => {}
+        }
         let Some(found) = self.store.get(&key).ok()? else {
             return Some(Counter { key, version: 0, uses: Vec::new() });
         };
@@ -114,6 +143,22 @@ impl Usage for Used<'_> {
         let counter = self.counter(limit)?;
         counter.uses.iter().try_fold(Decimal::ZERO, |sum, one| sum.checked_add(Decimal::parse(&one.1)?))
     }
+}
+
+/// For how long a use counts, in milliseconds; `None`: for as long as the task lasts, or for its own action alone.
+fn window(window: Window) -> Option<i64> {
+    match window {
+        Window::AtOnce | Window::Task => None,
+        Window::Minute => Some(60_000),
+        Window::Hour => Some(3_600_000),
+        Window::Day => Some(86_400_000),
+    }
+}
+
+/// A moment as a person reads it.
+fn clock(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| "later".to_owned(), |at| at.strftime("%H:%M:%S UTC on %Y-%m-%d").to_string())
 }
 
 /// Counts neighbours together when there are too many: at the later time, so that room comes back too late rather than

@@ -40,6 +40,9 @@ fn a_limit_is_exact_under_concurrency_and_over_a_restart() {
     assert_eq!(rush(&house, "pay", &json!({ "amount": 3 })), 16);
     house.kill();
     house.serve();
+    let said = call_over_http(&house, &json!({ "name": "ledger__note", "arguments": { "text": "y" } }));
+    let text = said["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("used: 20 of 20 times per hour are used; the first of them counts until"), "{text}");
     assert_eq!(rush(&house, "note", &json!({ "text": "y" })), 0);
     assert_eq!(rush(&house, "pay", &json!({ "amount": 1 })), 2, "what is left of 50");
     assert_eq!((ran(&house, "note").len(), ran(&house, "pay").len()), (20, 18));
