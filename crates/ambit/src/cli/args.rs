@@ -32,6 +32,8 @@ pub struct Args {
 pub enum Command {
     /// Say what is wrong with a scope and with `ambit.toml`, and whether it is ready to be released
     Check(super::check::CheckArgs),
+    /// Write scopes in their canonical text, losing nothing of them
+    Fmt(super::fmt::FmtArgs),
     /// Look at what systems offer, say what changed, and remember it in `ambit.lock`
     Inventory(super::inventory::InventoryArgs),
     /// Make a person's key and enrol it

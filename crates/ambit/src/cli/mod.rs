@@ -9,6 +9,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod inbox;
 pub mod inventory;
 pub mod journal;
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
+        Command::Fmt(args) => fmt::run(&args, options),
         Command::Inventory(args) => inventory::run(&args, options),
         Command::Explain(args) => explain::run(&args, options),
         Command::Try(args) => attempt::run(&args, options),
