@@ -10,6 +10,7 @@
 )]
 
 mod approval;
+mod cli_check;
 mod cli_fmt;
 mod cli_frame;
 mod cli_inventory;
