@@ -79,6 +79,8 @@ pub enum Command {
     Mcp(super::mcp::McpArgs),
     /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter
     Schema(super::schema::SchemaArgs),
+    /// Print the manual page of a command, or write those of all
+    Man(super::man::ManArgs),
     /// Print completions for a shell
     Completions(super::completions::CompletionsArgs),
 }

@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod inventory;
 pub mod journal;
 pub mod link;
+pub mod man;
 pub mod mcp;
 pub mod options;
 pub mod output;
@@ -104,6 +105,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Stop(args) => stop::stop(&args, options),
         Command::Resume(args) => stop::resume(&args, options),
         Command::Journal(args) => journal::run(&args, options),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

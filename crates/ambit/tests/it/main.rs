@@ -14,6 +14,7 @@ mod cli_check;
 mod cli_fmt;
 mod cli_frame;
 mod cli_inventory;
+mod cli_manual;
 mod company;
 mod config_cases;
 mod demo;
