@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::peers;
 
 /// A copy of an example, with the date of its review moved out of reach: the test is about the page, not about when it runs.
-fn copy(example: &str) -> tempfile::TempDir {
+pub fn copy(example: &str) -> tempfile::TempDir {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
     let to = tempfile::tempdir().unwrap();
     for name in ["SCOPE.md", "ambit.toml", "ambit.lock"] {

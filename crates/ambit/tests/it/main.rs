@@ -17,6 +17,7 @@ mod cli_inventory;
 mod cli_manual;
 mod company;
 mod config_cases;
+mod continuous;
 mod demo;
 mod examples;
 mod guide;
