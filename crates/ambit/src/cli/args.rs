@@ -70,6 +70,8 @@ pub enum Command {
     Why(super::why::WhyArgs),
     /// Run the scenarios of a scope, and say which of its lines no scenario holds
     Test(super::test::TestArgs),
+    /// Try known ways around a boundary against an agent's page, with nothing live
+    Attack(super::attack::AttackArgs),
     /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
     Demo(super::demo::DemoArgs),
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output

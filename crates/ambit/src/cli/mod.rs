@@ -4,6 +4,7 @@
 //! same everywhere.
 
 pub mod args;
+pub mod attack;
 pub mod attempt;
 pub mod check;
 pub mod completions;
@@ -89,6 +90,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Try(args) => attempt::run(&args, options),
         Command::Why(args) => why::run(&args, options),
         Command::Test(args) => test::run(&args, options),
+        Command::Attack(args) => attack::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),

@@ -30,6 +30,7 @@ mod mcp_fixture;
 mod mcp_guard;
 mod mcp_stage;
 mod mcp_upstream;
+mod offline_attack;
 mod offline_explain;
 mod offline_redundant;
 mod offline_test;
