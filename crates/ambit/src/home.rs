@@ -96,16 +96,18 @@ impl Home {
     }
 }
 
-/// The text of a file. No file that Ambit reads is ever larger than 64 MiB.
+/// No file that Ambit reads is ever larger, in bytes.
+pub const LONGEST: u64 = 64 << 20;
+
+/// The text of a file.
 ///
 /// # Errors
 /// When it cannot be read, is too large, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, OpenError> {
-    const MOST: u64 = 64 << 20;
     let read = || {
         let mut text = String::new();
-        let count = std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
-        if count as u64 > MOST { Err(std::io::Error::other("it has more than 64 MiB")) } else { Ok(text) }
+        let count = std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+        if count as u64 > LONGEST { Err(std::io::Error::other("it has more than 64 MiB")) } else { Ok(text) }
     };
     read().map_err(|why| OpenError::Unreadable { path: path.to_owned(), why })
 }

@@ -1,5 +1,9 @@
 //! Findings about documents, said to a person or to a program. The only place that draws carets.
 
+pub mod github;
+mod place;
+pub mod sarif;
+
 use std::ops::Range;
 
 use ambit_core::scope::Span;
@@ -7,6 +11,7 @@ use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+pub use self::place::top;
 pub use crate::escape::{escape, escape_lines};
 
 /// A document that was read, and what was found in it.

@@ -33,6 +33,24 @@ pub struct Document {
     pub commentary: Vec<Commentary>,
 }
 
+impl Document {
+    /// The tree without where things stood and how they were written: two documents are the same when these are equal.
+    #[must_use]
+    pub fn without_places(mut self) -> Document {
+        for line in &mut self.lines {
+            line.at = Span::default();
+            line.text.clear();
+        }
+        for scenario in &mut self.scenarios {
+            scenario.at = Span::default();
+        }
+        for remark in &mut self.commentary {
+            remark.at = Span::default();
+        }
+        self
+    }
+}
+
 /// A block quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commentary {

@@ -32,6 +32,8 @@ pub struct Args {
 pub enum Command {
     /// Say what is wrong with a scope and with `ambit.toml`, and whether it is ready to be released
     Check(super::check::CheckArgs),
+    /// Write scopes in their canonical text, losing nothing of them
+    Fmt(super::fmt::FmtArgs),
     /// Look at what systems offer, say what changed, and remember it in `ambit.lock`
     Inventory(super::inventory::InventoryArgs),
     /// Make a person's key and enrol it
@@ -68,6 +70,8 @@ pub enum Command {
     Why(super::why::WhyArgs),
     /// Run the scenarios of a scope, and say which of its lines no scenario holds
     Test(super::test::TestArgs),
+    /// Try known ways around a boundary against an agent's page, with nothing live
+    Attack(super::attack::AttackArgs),
     /// Play the incident that Ambit exists for, on a sample company: without Ambit, then with it
     Demo(super::demo::DemoArgs),
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output
@@ -77,6 +81,8 @@ pub enum Command {
     Mcp(super::mcp::McpArgs),
     /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter
     Schema(super::schema::SchemaArgs),
+    /// Print the manual page of a command, or write those of all
+    Man(super::man::ManArgs),
     /// Print completions for a shell
     Completions(super::completions::CompletionsArgs),
 }

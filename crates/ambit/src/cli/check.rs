@@ -7,10 +7,9 @@ use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use ambit_core::scope::parse;
 use ambit_core::time::Date;
 use anyhow::Context as _;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
-use super::args::{Format, Printed};
 use super::options::Options;
 use super::output::{self, style};
 use super::{Exit, Trouble};
@@ -27,9 +26,23 @@ pub struct CheckArgs {
     /// Scope documents, or directories with a SCOPE.md [default: those of every agent in `ambit.toml`]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// How to print it.
-    #[command(flatten)]
-    pub printed: Printed,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: CheckFormat,
+}
+
+/// For whom to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a person.
+    #[default]
+    Human,
+    /// For a program: one JSON document.
+    Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For GitHub Actions: workflow commands, shown beside the lines.
+    Github,
 }
 
 /// What `--format json` prints.
@@ -74,7 +87,7 @@ pub fn run(args: &CheckArgs, options: &Options) -> anyhow::Result<Exit> {
             return Err(Trouble::new(Exit::Usage, error.to_string(), "name another with `--config PATH`").into());
         }
     }
-    print(&all, &scopes, args.printed.format)?;
+    print(&all, &scopes, args.format)?;
     let worst = all.iter().filter_map(Findings::worst).max();
     Ok(if worst == Some(Severity::Error) { Exit::Refused } else { Exit::Fine })
 }
@@ -149,12 +162,24 @@ fn collect(all: &mut Vec<Findings>, more: Vec<Findings>) {
     }
 }
 
-fn print(all: &[Findings], scopes: &[Checked], format: Format) -> anyhow::Result<()> {
+fn print(all: &[Findings], scopes: &[Checked], format: CheckFormat) -> anyhow::Result<()> {
     let worst = all.iter().filter_map(Findings::worst).max();
     let ready = worst < Some(Severity::NotReady);
-    if format == Format::Json {
-        return output::json(&Printout { ready, scopes, findings: report::plain(all) });
+    match format {
+        CheckFormat::Human => human(all, scopes, ready),
+        CheckFormat::Json => output::json(&Printout { ready, scopes, findings: report::plain(all) }),
+        CheckFormat::Sarif => output::json(&report::sarif::log(all, report::top().as_deref())),
+        CheckFormat::Github => {
+            output::data().write_all(report::github::commands(all, report::top().as_deref()).as_bytes())?;
+            // Commands alone say nothing when nothing is wrong; this line has no text of others in it.
+            let open = scopes.iter().filter(|checked| !checked.ready).count();
+            output::say(&format!("{} checked, {open} of them not ready", counted(scopes.len(), "scope")));
+            Ok(())
+        }
     }
+}
+
+fn human(all: &[Findings], scopes: &[Checked], ready: bool) -> anyhow::Result<()> {
     let mut out = output::data();
     write!(out, "{}", report::human(all))?;
     let (good, bad) = (style::GOOD, style::BAD);

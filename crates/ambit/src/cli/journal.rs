@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
 use super::args::{Format, Printed};
@@ -16,7 +16,7 @@ use super::{Exit, Trouble};
 use crate::confirm::wait::clock;
 use crate::daemon::request::{Asked, Reply, Request};
 use crate::escape::escape;
-use crate::journal::{checkpoints, export, verify};
+use crate::journal::{checkpoints, export, ocsf, verify};
 use crate::keys::InstallationKeys;
 use crate::keys::signature::PublicKey;
 use crate::store::sqlite::Sqlite;
@@ -36,7 +36,7 @@ pub enum What {
     Tail(TailArgs),
     /// Check that nothing in it was changed, moved, removed or cut off
     Verify(VerifyArgs),
-    /// Write it out as JSON lines, which anyone with the public key can verify
+    /// Write it out as JSON lines, which anyone with the public key can verify, or as events for a collector
     Export(ExportArgs),
     /// Erase the payload of a record for good; the chain still verifies
     Erase(EraseArgs),
@@ -99,12 +99,25 @@ pub struct ExportArgs {
     /// Which records; a filtered export cannot be verified.
     #[command(flatten)]
     pub which: Which,
-    /// Write payloads (arguments, answers) too, opened
+    /// How to write it
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Write payloads (arguments, answers) too, opened; in the journal's own format only
     #[arg(long)]
     pub open: bool,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+}
+
+/// For whom to write it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The journal's own, which can be verified.
+    #[default]
+    Journal,
+    /// Events of the Open Cybersecurity Schema Framework 1.8.0, never with payloads.
+    Ocsf,
 }
 
 /// What was said to `ambit journal erase`.
@@ -264,6 +277,10 @@ fn verified(args: &VerifyArgs, options: &Options) -> anyhow::Result<Exit> {
 }
 
 fn exported(args: &ExportArgs, options: &Options) -> anyhow::Result<Exit> {
+    if args.open && args.format == ExportFormat::Ocsf {
+        let help = "leave `--open` out, or write the journal's own format";
+        return Err(Trouble::new(Exit::Usage, "payloads are not written as OCSF", help).into());
+    }
     let state = options.home()?.state_dir();
     let keys = InstallationKeys::read(&state).map_err(|e| link::split(Exit::Fault, &e.to_string()))?;
     let store = Sqlite::open_to_read(&state).map_err(|e| link::split(Exit::Fault, &e.to_string()))?;
@@ -272,19 +289,29 @@ fn exported(args: &ExportArgs, options: &Options) -> anyhow::Result<Exit> {
         .asked(None)
         .filter()
         .map_err(|e| Trouble::new(Exit::Usage, e, "`ambit journal tail` shows the kinds there are"))?;
-    let open = args.open.then_some(&keys);
-    let count = match &args.to {
+    let out: Box<dyn std::io::Write> = match &args.to {
         Some(path) => {
             let file = crate::store::private::open(
                 path,
                 std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600),
             )
-            .map_err(|e| super::link::split(Exit::Fault, &e.to_string()))?;
-            export::export(&store, &keys.public(), &filter, open, std::io::BufWriter::new(file))?
+            .map_err(|e| link::split(Exit::Fault, &e.to_string()))?;
+            Box::new(std::io::BufWriter::new(file))
         }
-        None => export::export(&store, &keys.public(), &filter, open, std::io::stdout().lock())?,
+        None => Box::new(std::io::stdout().lock()),
     };
-    say(&format!("{count} records; verify them with `ambit journal verify --export FILE --key {}`", keys.public()));
+    match args.format {
+        ExportFormat::Journal => {
+            let open = args.open.then_some(&keys);
+            let count = export::export(&store, &keys.public(), &filter, open, out)?;
+            let public = keys.public();
+            say(&format!("{count} records; verify them with `ambit journal verify --export FILE --key {public}`"));
+        }
+        ExportFormat::Ocsf => {
+            let count = ocsf::export(&store, &keys.public(), &filter, out)?;
+            say(&format!("{count} records as OCSF {}; only the journal's own format can be verified", ocsf::VERSION));
+        }
+    }
     Ok(Exit::Fine)
 }
 

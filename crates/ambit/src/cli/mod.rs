@@ -4,15 +4,18 @@
 //! same everywhere.
 
 pub mod args;
+pub mod attack;
 pub mod attempt;
 pub mod check;
 pub mod completions;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod inbox;
 pub mod inventory;
 pub mod journal;
 pub mod link;
+pub mod man;
 pub mod mcp;
 pub mod options;
 pub mod output;
@@ -81,11 +84,13 @@ pub fn main() -> ExitCode {
 fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
+        Command::Fmt(args) => fmt::run(&args, options),
         Command::Inventory(args) => inventory::run(&args, options),
         Command::Explain(args) => explain::run(&args, options),
         Command::Try(args) => attempt::run(&args, options),
         Command::Why(args) => why::run(&args, options),
         Command::Test(args) => test::run(&args, options),
+        Command::Attack(args) => attack::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),
@@ -102,6 +107,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Stop(args) => stop::stop(&args, options),
         Command::Resume(args) => stop::resume(&args, options),
         Command::Journal(args) => journal::run(&args, options),
+        Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod checkpoints;
 pub mod export;
 mod flusher;
+pub mod ocsf;
 mod record;
 mod seal;
 pub mod tail;

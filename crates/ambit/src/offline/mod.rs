@@ -1,6 +1,7 @@
 //! What would happen, with nothing live: scopes compiled from `ambit.toml` and the lock, actions read and decided over
-//! them, scenarios run and lines weakened. Nothing here opens a socket, starts a program or writes a file.
+//! them, scenarios run, lines weakened and attacks tried. Nothing here opens a socket, starts a program or writes a file.
 
+pub mod attack;
 pub mod batch;
 pub mod page;
 pub mod recorded;
@@ -14,4 +15,5 @@ pub use page::{Page, PageError};
 pub use sight::{GATES, sight};
 pub use surroundings::Surroundings;
 pub use task::GivenTask;
+pub use test::Source;
 pub use trial::{Answer, Trial};

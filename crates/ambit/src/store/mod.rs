@@ -7,6 +7,7 @@
 mod compliance;
 pub mod memory;
 pub mod private;
+pub mod replace;
 pub mod sqlite;
 
 use std::path::PathBuf;

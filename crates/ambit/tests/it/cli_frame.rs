@@ -238,7 +238,8 @@ fn the_help_of_check_fits_on_a_screen() {
     Options:
           --config <PATH>    `ambit.toml`, or the directory it stands in [default: the nearest one from
                              here upward]
-          --format <FORMAT>  How to print it [default: human] [possible values: human, json]
+          --format <FORMAT>  How to print it [default: human] [possible values: human, json, sarif,
+                             github]
           --socket <PATH>    Reach the daemon at this socket (`shared-socket` in `ambit.toml`), as
                              another operating-system user than its own
           --color <WHEN>     When to colour; `NO_COLOR` in the environment means never [default: auto]

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::peers;
 
 /// A copy of an example, with the date of its review moved out of reach: the test is about the page, not about when it runs.
-fn copy(example: &str) -> tempfile::TempDir {
+pub fn copy(example: &str) -> tempfile::TempDir {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
     let to = tempfile::tempdir().unwrap();
     for name in ["SCOPE.md", "ambit.toml", "ambit.lock"] {
@@ -27,7 +27,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn every_example_is_ready_and_every_line_of_it_is_held() {
+fn every_example_is_ready_and_every_line_of_it_is_held_also_under_attack() {
     for example in ["refund-helper", "coding-agent"] {
         let dir = copy(example);
         let checked = ambit(dir.path(), &["check"]);
@@ -35,6 +35,9 @@ fn every_example_is_ready_and_every_line_of_it_is_held() {
         assert_eq!(said(&checked).trim(), format!("{example}: ready"));
         let tested = ambit(dir.path(), &["test"]);
         assert_eq!(tested.status.code(), Some(0), "{}", said(&tested));
+        let attacked = ambit(dir.path(), &["attack", example]);
+        assert_eq!(attacked.status.code(), Some(0), "{}", said(&attacked));
+        assert!(said(&attacked).contains("\n0 of "), "{}", said(&attacked));
     }
 }
 

@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::examples;
+
 /// One fenced block.
 struct Block<'a> {
     info: &'a str,
@@ -37,7 +39,9 @@ fn follow(document: &str, dir: &Path) {
     let mut commands = 0;
     for block in blocks(document) {
         if let Some(name) = block.info.split(' ').find_map(|word| word.strip_prefix("file=")) {
-            std::fs::write(dir.join(name), &block.text).unwrap();
+            let path = dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &block.text).unwrap();
         } else if block.info == "console" {
             let mut parts = block.text.split("$ ").filter(|part| !part.is_empty());
             parts.by_ref().for_each(|part| {
@@ -112,6 +116,12 @@ fn the_first_scope_is_written_released_and_used_as_the_guide_says() {
     let status: serde_json::Value = serde_json::from_str(&run("ambit status --format json", dir.path())).unwrap();
     let ended = Command::new("kill").arg(status["process"].to_string()).status().unwrap();
     assert!(ended.success());
+}
+
+#[test]
+fn scopes_are_checked_as_the_guide_for_continuous_integration_says() {
+    let dir = examples::copy("refund-helper");
+    follow(include_str!("../../../../docs/guide/ci.md"), dir.path());
 }
 
 #[test]

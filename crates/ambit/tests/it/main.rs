@@ -10,10 +10,14 @@
 )]
 
 mod approval;
+mod cli_check;
+mod cli_fmt;
 mod cli_frame;
 mod cli_inventory;
+mod cli_manual;
 mod company;
 mod config_cases;
+mod continuous;
 mod demo;
 mod examples;
 mod guide;
@@ -26,6 +30,7 @@ mod mcp_fixture;
 mod mcp_guard;
 mod mcp_stage;
 mod mcp_upstream;
+mod offline_attack;
 mod offline_explain;
 mod offline_redundant;
 mod offline_test;

@@ -438,6 +438,18 @@ fn a_payload_is_erased_for_good_and_the_journal_still_verifies_also_for_a_third_
             || text.contains(&"nobody's memory".bytes().map(|b| format!("{b:02x}")).collect::<String>())
     };
     assert!(hidden(&before), "opened payloads stand in the export");
+    // As events every record is there too, and no payload, also not when they are asked for.
+    town.not(2, "payloads are not written as OCSF", &["journal", "export", "--format", "ocsf", "--open"]);
+    town.fine(&["journal", "export", "--format", "ocsf", "--to", "events.jsonl"]);
+    let events = std::fs::read_to_string(town.path().join("events.jsonl")).unwrap();
+    assert!(!hidden(&events), "a payload stands among the events");
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), before.lines().count() - 1);
+    let approved = events.iter().find(|event| event["disposition"] == "Approved").unwrap();
+    assert_eq!(
+        (&approved["api"]["operation"], &approved["actor"]["user"]["name"]),
+        (&"payments.create_refund".into(), &"dana".into())
+    );
     town.not(
         1,
         "passphrase",

@@ -2,10 +2,12 @@
 //!
 //! Words that a renderer would show differently stand in code spans; everything else stands bare.
 
+mod canonical;
 mod document;
 mod marks;
 mod table;
 
+pub use canonical::{NotKept, canonical};
 pub use document::print;
 pub use table::print_table;
 

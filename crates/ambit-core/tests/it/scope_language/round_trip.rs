@@ -5,7 +5,7 @@ use ambit_core::scope::parse::{parse, parse_line};
 use ambit_core::scope::print::{print, print_line};
 use proptest::prelude::*;
 
-use super::trees::{bare, document, line};
+use super::trees::{document, line};
 use super::{REFUND_HELPER, renderer};
 
 #[test]
@@ -28,7 +28,7 @@ proptest! {
         let shown = renderer::shows(&text, &parsed.document);
         prop_assert_eq!(shown, Ok(()), "{}", text);
         prop_assert_eq!(print(&parsed.document), text);
-        prop_assert_eq!(bare(parsed.document), tree);
+        prop_assert_eq!(parsed.document.without_places(), tree);
     }
 
     #[test]

@@ -316,18 +316,3 @@ pub fn document() -> impl Strategy<Value = Document> {
             Document { front, title, purpose: purpose.join("\n\n"), lines, scenarios, notes, commentary }
         })
 }
-
-/// The tree without where things stood and how they were written.
-pub fn bare(mut document: Document) -> Document {
-    for line in &mut document.lines {
-        line.at = Span::default();
-        line.text.clear();
-    }
-    for scenario in &mut document.scenarios {
-        scenario.at = Span::default();
-    }
-    for remark in &mut document.commentary {
-        remark.at = Span::default();
-    }
-    document
-}

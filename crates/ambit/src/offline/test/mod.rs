@@ -7,7 +7,7 @@ mod held;
 mod kinds;
 mod play;
 mod redundant;
-mod sample;
+pub(super) mod sample;
 pub mod source;
 mod suggest;
 
@@ -170,11 +170,11 @@ pub fn run(policy: &Policy, around: &Surroundings, sources: &[Source], today: Da
 }
 
 /// Today, unless a line ended before: then the last day on which all lines are in force.
-fn day(policy: &Policy, today: Date) -> Date {
+pub(super) fn day(policy: &Policy, today: Date) -> Date {
     policy.lines().iter().filter_map(|line| line.line.until).fold(today, Date::min)
 }
 
 /// Far from either end of the day, so that earlier steps fall on it too.
-fn noon(day: Date) -> Timestamp {
+pub(super) fn noon(day: Date) -> Timestamp {
     Timestamp(day.end().0 + 1 - 43_200_000)
 }

@@ -42,7 +42,7 @@ fn is_call(resource: &Resource) -> bool {
 
 /// Scenarios that may come out differently with that change, the likeliest first. `known` are calls that the page's own
 /// scenarios make.
-pub(super) fn candidates<'a>(
+pub(in crate::offline) fn candidates<'a>(
     policy: &Policy,
     line: &PolicyLine,
     change: Change,
@@ -223,7 +223,7 @@ fn other(value: &Value) -> Option<Literal> {
 }
 
 /// A call with what its schema requires.
-fn made_up(resource: &Resource) -> Value {
+pub(in crate::offline) fn made_up(resource: &Resource) -> Value {
     let required = resource.fields.iter().filter(|field| field.required);
     Value::Map(required.map(|field| (field.name.clone(), of_shape(&field.shape))).collect())
 }
@@ -412,7 +412,7 @@ fn shape_at<'a>(resource: &'a Resource, path: &Path) -> Option<&'a Shape> {
 }
 
 /// The first value that stands at the path.
-fn get<'a>(call: &'a Value, path: &Path) -> Option<&'a Value> {
+pub(in crate::offline) fn get<'a>(call: &'a Value, path: &Path) -> Option<&'a Value> {
     let mut here = call;
     for step in &path.steps {
         here = here.get(&step.name)?;
@@ -425,7 +425,7 @@ fn get<'a>(call: &'a Value, path: &Path) -> Option<&'a Value> {
 }
 
 /// The call with that value at the path, in one element of each list on the way; `None`: as it is.
-fn set(call: Value, path: &Path, value: Option<Value>) -> Value {
+pub(in crate::offline) fn set(call: Value, path: &Path, value: Option<Value>) -> Value {
     match value {
         Some(value) => put(call, &path.steps.iter().map(|s| (s.name.as_str(), s.each)).collect::<Vec<_>>(), value),
         None => call,
@@ -447,7 +447,7 @@ fn put(here: Value, steps: &[(&str, bool)], value: Value) -> Value {
     with_member(here, name, below)
 }
 
-fn with_member(here: Value, name: &str, value: Value) -> Value {
+pub(in crate::offline) fn with_member(here: Value, name: &str, value: Value) -> Value {
     let mut members = match here {
         Value::Map(members) => members,
         _ => Vec::new(),
