@@ -220,6 +220,17 @@ fn a_kind_has_its_own_keys() {
 }
 
 #[test]
+fn nobody_listens_in_the_clear_where_others_can_reach() {
+    insta::assert_snapshot!(said("[http]\nlisten = \"0.0.0.0:7171\"\n"), @"
+    2:10 bad-listen: `0.0.0.0:7171` can be reached from other machines, and there is no certificate → add `certificate` and `key`, or listen on `127.0.0.1`
+    ");
+    insta::assert_snapshot!(said("[http]\nlisten = \"here\"\n"), @"
+    2:10 bad-listen: `here` is no address to listen at → write `127.0.0.1:7171`, or another address with its port
+    ");
+    insta::assert_snapshot!(said("[http]\nlisten = \"0.0.0.0:1\"\ncertificate = \"c.pem\"\nkey = { file = \"k.pem\" }\n"), @"");
+}
+
+#[test]
 fn a_server_is_a_program_or_an_endpoint() {
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\ntoken = { env = \"A\" }\nheaders = { X-Team = \"refunds\" }\n"), @"");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"http://127.0.0.1:1/mcp\"\ncommand = [\"/x\"]\nenv = { A = \"b\" }\n[systems.b]\nkind = \"mcp\"\ncommand = [\"/x\"]\ntoken = { env = \"A\" }\nheaders = { X = \"y\" }\n"), @"

@@ -51,6 +51,7 @@ fn keys(schema: &Value) -> String {
         ("[agents.NAME]", "/$defs/Agent"),
         ("[limits]", "/$defs/Limits"),
         ("[state]", "/$defs/State"),
+        ("[http]", "/$defs/Http"),
     ];
     let mut out = String::new();
     for (title, pointer) in tables {
