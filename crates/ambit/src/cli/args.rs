@@ -42,6 +42,8 @@ pub enum Command {
     Releases(super::release::ReleasesArgs),
     /// Make, list and revoke the tokens by which agents are known
     Token(super::token::TokenArgs),
+    /// Open, list, show and close tasks: pieces of work that narrow what an agent may do
+    Task(super::task::TaskArgs),
     /// Run the daemon: it owns state, journal, live systems and credentials
     Serve(super::serve::ServeArgs),
     /// Say how everything stands: releases, sessions, what waits

@@ -21,6 +21,7 @@ pub mod schema;
 pub mod serve;
 pub mod setup;
 pub mod stop;
+pub mod task;
 pub mod test;
 pub mod token;
 pub mod why;
@@ -93,6 +94,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Release(args) => release::release(&args, options),
         Command::Releases(args) => release::releases(&args, options),
         Command::Token(args) => token::run(&args, options),
+        Command::Task(args) => task::run(&args, options),
         Command::Serve(args) => serve::run(&args, options),
         Command::Status(args) => serve::status(&args, options),
         Command::Inbox(args) => inbox::inbox(&args, options),

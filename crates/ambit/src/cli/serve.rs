@@ -84,11 +84,12 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
     }
     let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or(0);
     let mut text = format!(
-        "process {}, {} records, {} waiting, {} in flight\n",
+        "process {}, {} records, {} waiting, {} in flight, {} tasks open\n",
         number("process"),
         number("records"),
         number("waiting"),
-        number("in-flight")
+        number("in-flight"),
+        number("tasks")
     );
     for agent in status.get("agents").and_then(Value::as_array).into_iter().flatten() {
         let said = |name: &str| agent.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
@@ -110,7 +111,9 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
     }
     for session in status.get("sessions").and_then(Value::as_array).into_iter().flatten() {
         let said = |name: &str| session.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
-        text.push_str(&format!("session {} of {}\n", said("id"), said("agent")));
+        let task = session.get("task").and_then(Value::as_str);
+        let task = task.map_or_else(String::new, |task| format!(", in the task {}", escape(task)));
+        text.push_str(&format!("session {} of {}{task}\n", said("id"), said("agent")));
     }
     use std::io::Write as _;
     write!(output::data(), "{text}")?;

@@ -14,3 +14,4 @@ pub mod start;
 pub mod stop;
 pub mod streams;
 pub mod systems;
+pub mod tasks;

@@ -36,4 +36,6 @@ mod people;
 mod reference;
 mod rig;
 mod simulation;
+mod task_gate;
+mod tasks;
 mod weight;
