@@ -225,6 +225,13 @@ impl Policy {
         facts.collect()
     }
 
+    /// The lists of `ambit.toml` that some line asks for.
+    #[must_use]
+    pub fn list_names(&self) -> BTreeSet<&str> {
+        let asked = self.lines.iter().flat_map(|line| &line.line.tests).flat_map(|test| &test.any);
+        asked.filter_map(|predicate| crate::difference::list_of(&predicate.ask)).collect()
+    }
+
     /// Whether that author is somebody inside: the owner, the backup owner, or one of the people of `ambit.toml`.
     #[must_use]
     pub fn is_insider(&self, author: &str) -> bool {
