@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod inventory;
 pub mod journal;
 pub mod link;
+pub mod list;
 pub mod mcp;
 pub mod options;
 pub mod output;
@@ -95,6 +96,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Releases(args) => release::releases(&args, options),
         Command::Token(args) => token::run(&args, options),
         Command::Task(args) => task::run(&args, options),
+        Command::List(args) => list::run(&args, options),
         Command::Serve(args) => serve::run(&args, options),
         Command::Status(args) => serve::status(&args, options),
         Command::Inbox(args) => inbox::inbox(&args, options),

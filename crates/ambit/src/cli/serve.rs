@@ -9,7 +9,7 @@ use super::args::{Format, Printed};
 use super::link::{Link, unexpected};
 use super::options::Options;
 use super::output::{self, say};
-use super::{Exit, link};
+use super::{Exit, link, list};
 use crate::daemon::place::Place;
 use crate::daemon::request::{Reply, Request};
 use crate::daemon::serve::{Serve, serve};
@@ -76,8 +76,19 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
 /// # Errors
 /// When the daemon cannot be reached.
 pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
-    let reply = Link::open(options)?.ask(&Request::Status)?;
-    let Reply::Status(status) = reply else { return Err(unexpected(&reply).into()) };
+    let mut link = Link::open(options)?;
+    let reply = link.ask(&Request::Status)?;
+    let Reply::Status(mut status) = reply else { return Err(unexpected(&reply).into()) };
+    // Only who stands beside the files can say how they differ from what is in force.
+    let differs = match options.home() {
+        Ok(home) if home.config.lists.values().any(|list| list.file.is_some()) => {
+            list::differing(&home, &list::in_force(&mut link)?)
+        }
+        _ => Vec::new(),
+    };
+    if let Some(status) = status.as_object_mut() {
+        status.insert("lists-that-differ".into(), serde_json::to_value(&differs)?);
+    }
     if args.printed.format == Format::Json {
         output::json(&status)?;
         return Ok(Exit::Fine);
@@ -117,5 +128,6 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
     }
     use std::io::Write as _;
     write!(output::data(), "{text}")?;
+    differs.iter().for_each(|one| say(&one.words()));
     Ok(Exit::Fine)
 }

@@ -4,6 +4,7 @@ pub mod control;
 pub mod dial;
 pub mod hello;
 pub mod host;
+pub mod lists;
 pub mod passage;
 pub mod place;
 pub mod releases;

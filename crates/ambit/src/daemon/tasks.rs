@@ -219,6 +219,11 @@ pub async fn close(means: &Means, id: &str, by: Option<&str>, because: &str) -> 
         Ok((_, None)) => {}
         Err(error) => tracing::error!(%error, task = id, "the token of a task could not be revoked"),
     }
+    let keep = i64::try_from(means.settings.keep.as_millis()).unwrap_or(i64::MAX);
+    match token::outlived(means.store.as_ref(), &agent, means.now().0.saturating_sub(keep)) {
+        Ok(old) => puts.extend(old),
+        Err(error) => tracing::error!(%error, "the tokens of tasks that are long over could not be forgotten"),
+    }
     // What was counted in this task is of no more use.
     let counted = means.store.scan(&format!("usage/{agent}/"))?;
     let of_task = counted.into_iter().filter(|found| found.key.rsplit('/').next() == Some(id));

@@ -180,6 +180,22 @@ pub fn revocation(journal: &Journal, id: &str, by: Option<&str>) -> Result<(Toke
     Ok((token, Some(changed)))
 }
 
+/// The changes that forget the tokens of tasks that ended before a moment: nobody comes with them any more, and their
+/// records stay. A standing token is kept, because whoever presents a revoked one is to be told from a stranger.
+///
+/// # Errors
+/// When the store fails or holds something else.
+pub fn outlived(store: &dyn Store, agent: &str, before: i64) -> Result<Vec<Put>, TokenError> {
+    let mut puts = Vec::new();
+    for found in store.scan(&format!("token/{}/", name(agent)?))? {
+        let token = read(&found)?;
+        if token.task.is_some() && token.revoked_at.is_some_and(|at| at < before) {
+            puts.push(Put { key: found.key, expect: found.version, value: None });
+        }
+    }
+    Ok(puts)
+}
+
 /// The tokens of an agent, or all; revoked ones too.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod guide;
 mod incidents;
 mod interop;
 mod killed;
+mod lists;
 mod mcp_connection;
 mod mcp_door;
 mod mcp_fixture;

@@ -47,7 +47,7 @@ impl Town {
         town
     }
 
-    fn begin(&self, more: &[&str]) {
+    pub fn begin(&self, more: &[&str]) {
         self.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
         self.fine_as("dana", &[&["release", "refund-helper", "--because", "the first"], more].concat());
         self.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);

@@ -205,6 +205,17 @@ fn a_task_is_closed_once() {
     assert_eq!(rig.kinds().iter().filter(|kind| **kind == Kind::TaskClosed).count(), 1);
 }
 
+#[test]
+fn tokens_of_tasks_that_are_long_over_are_forgotten() {
+    let rig = rig();
+    for _ in 0..3 {
+        let id = rig.open_task(answer("T-1", "dana")).unwrap();
+        rig.end_task(&id);
+        assert_eq!(rig.memory.scan("token/").unwrap().len(), 1, "the one that just ended");
+        rig.later(60 * 24 * 4);
+    }
+}
+
 /// What is done to a gate with tasks.
 #[derive(Clone, Debug)]
 enum Move {
