@@ -16,7 +16,7 @@ use crate::confirm::wait::clock;
 use crate::daemon::request::{Reply, Request, TaskRequest};
 use crate::daemon::tasks::Opening;
 use crate::escape::{escape, escape_lines};
-use crate::gate::session::Fact;
+use crate::gate::session::{Fact, OpenTask};
 use crate::offline::task;
 
 /// What was said.
@@ -315,18 +315,12 @@ fn array<'a>(of: &'a Value, name: &str) -> &'a [Value] {
 }
 
 fn named(task: &Value) -> String {
-    let name = text(task, "name");
-    if name.is_empty() { "(unnamed)".to_owned() } else { name }
+    OpenTask::named(&text(task, "name")).to_owned()
 }
 
-/// A fact as it was written on the command line.
 fn value(fact: &Value) -> String {
-    match serde_json::from_value(fact.get("value").cloned().unwrap_or(Value::Null)) {
-        Ok(Fact::Text(text)) => format!("\"{}\"", escape(&text)),
-        Ok(Fact::Number(digits)) => escape(&digits),
-        Ok(Fact::Truth(truth)) => truth.to_string(),
-        Err(_) => "?".to_owned(),
-    }
+    let fact = serde_json::from_value::<Fact>(fact.get("value").cloned().unwrap_or(Value::Null));
+    fact.map_or_else(|_| "?".to_owned(), |fact| fact.to_string())
 }
 
 #[cfg(test)]

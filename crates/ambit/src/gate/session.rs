@@ -1,11 +1,14 @@
 //! Who asks: what is known of a session from its token and its connection, never from what the agent says.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use ambit_core::decimal::Decimal;
 use ambit_core::value::Value;
 use serde::{Deserialize, Serialize};
+
+use crate::escape::escape;
 
 /// A session of one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,14 @@ pub struct OpenTask {
     pub on_behalf_of: Option<String>,
 }
 
+impl OpenTask {
+    /// Its name for people, who are to see that it has none.
+    #[must_use]
+    pub fn named(name: &str) -> &str {
+        if name.is_empty() { "(unnamed)" } else { name }
+    }
+}
+
 /// A fact of a task, as it is kept and signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,6 +85,17 @@ impl Fact {
             Fact::Text(text) => Value::Text(text.clone()),
             Fact::Number(digits) => Decimal::parse(digits).map_or(Value::Null, Value::Number),
             Fact::Truth(truth) => Value::Bool(*truth),
+        }
+    }
+}
+
+/// As it is written on a command line; what stands in a text is escaped.
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fact::Text(text) => write!(f, "\"{}\"", escape(text)),
+            Fact::Number(digits) => write!(f, "{}", escape(digits)),
+            Fact::Truth(truth) => write!(f, "{truth}"),
         }
     }
 }

@@ -164,7 +164,9 @@ fn a_hold_belongs_to_its_task() {
     assert_ne!(id, without, "an action belongs to exactly one task");
     assert!(matches!(rig.collect(&without), Answer::Invalid(_)));
     let shown = rig.shown(&id);
-    assert_eq!(shown.task.unwrap().request.as_deref(), Some("give her the money back"));
+    let task_shown = shown.task.unwrap();
+    assert_eq!(task_shown.request.as_deref(), Some("give her the money back"));
+    assert_eq!(task_shown.name, "(unnamed)");
     assert!(shown.warnings.iter().any(|warning| warning.contains("somebody outside")));
     // A plain hold may be confirmed by the person for whom the task runs; a role's may not.
     let Answer::Pending { id: plain, .. } = rig.call("helpdesk.close", "{}") else { panic!() };

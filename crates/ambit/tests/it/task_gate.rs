@@ -124,7 +124,8 @@ fn a_closed_task_ends_its_sessions_its_holds_and_its_token() {
         &json!({ "name": "payments__create_refund", "arguments": { "order": 70369, "amount": 16, "currency": "EUR", "reason": "x" } }),
     );
     let hold = town.first_hold();
-    assert!(town.fine(&["show", &hold]).contains("give her 16 EUR back"));
+    let shown = town.fine(&["show", &hold]);
+    assert!(shown.contains("give her 16 EUR back") && shown.contains("customer = 8803"), "{shown}");
     let id = town.tasks()[0]["id"].as_str().unwrap().to_owned();
     let closed: Value =
         serde_json::from_str(&town.fine(&["task", "close", &id[..6], "--because", "done", "--format", "json"]))
