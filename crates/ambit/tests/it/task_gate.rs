@@ -93,6 +93,12 @@ fn a_task_narrows_the_agent_to_its_facts_and_nothing_leaks_to_another() {
         }
         assert!(is_allowed(&who.call("helpdesk__get_ticket", json!({ "id": 5122 }))));
     }
+    // What is listed is narrowed as what is called is.
+    for (who, listed) in [(&mut standing, false), (&mut one, true)] {
+        let tools = who.ask("tools/list", &json!({})).to_string();
+        assert_eq!(tools.contains("crm__add_note"), listed, "{tools}");
+        assert!(tools.contains("helpdesk__get_ticket"));
+    }
     // The words of an insider count; those of somebody outside satisfy nothing, the same words or not.
     let reply = json!({ "ticket": 5122, "recipient": "sam.reyes@acme.example", "body": "Done." });
     assert!(is_allowed(&one.call("helpdesk__reply", reply.clone())));

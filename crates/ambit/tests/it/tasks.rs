@@ -2,7 +2,7 @@
 
 use ambit::daemon::tasks::{self, Opening, TaskError};
 use ambit::gate::Answer;
-use ambit::gate::session::Fact;
+use ambit::gate::session::{Fact, Session};
 use ambit::gate::tasks::open_task;
 use ambit::journal::Kind;
 use ambit::keys::token::{Presented, verify};
@@ -10,7 +10,7 @@ use ambit::store::Store as _;
 use ambit_core::hold::State;
 use proptest::prelude::*;
 
-use crate::rig::{LOCK, Rig, opening, run, settings, snapshot};
+use crate::rig::{LOCK, Rig, opening, run, session, settings, snapshot};
 
 const SCOPE: &str = r#"---
 agent: helper
@@ -149,6 +149,9 @@ fn when_its_time_is_over_nothing_moves_in_it_whether_or_not_it_was_swept() {
         Answer::Pending { id, .. } => id,
         other => panic!("{other:?}"),
     };
+    let news = rig.means.sessions.open(std::sync::Arc::new(rig.session.clone()));
+    let other = Session { id: "s-2".into(), ..session("helper") };
+    let others = rig.means.sessions.open(std::sync::Arc::new(other));
     rig.later(20);
     assert!(allowed(&rig.call("helpdesk.get_ticket", r#"{"id":"T-1"}"#)), "the last moment is part of it");
     rig.later(1);
@@ -160,6 +163,7 @@ fn when_its_time_is_over_nothing_moves_in_it_whether_or_not_it_was_swept() {
     assert!(matches!(rig.state(&hold), State::Withdrawn { because, .. } if because.contains("task is over")));
     assert!(matches!(verify(rig.memory.as_ref(), &text).unwrap(), Presented::Valid(_)));
     rig.sweep();
+    assert!(news.borrow().severed && !others.borrow().severed);
     assert!(matches!(verify(rig.memory.as_ref(), &text).unwrap(), Presented::Revoked(_)));
     assert!(rig.memory.scan("task/").unwrap().is_empty());
     assert!(matches!(rig.call("helpdesk.get_ticket", r#"{"id":"T-1"}"#), Answer::Refused(_)));
@@ -178,6 +182,29 @@ fn a_task_outlives_a_crash_and_its_end_does_too() {
     assert!(allowed(&rig.call("helpdesk.reply", &to("lena@acme.example"))));
     assert_eq!(open_task(&rig.means, "helper", &second).unwrap(), None);
     assert_eq!(open_task(&rig.means, "other", &first).unwrap(), None, "a task is one agent's");
+}
+
+#[test]
+fn when_the_power_goes_what_somebody_was_told_of_a_task_is_so() {
+    for seed in 0..20 {
+        for closes in [false, true] {
+            let rig = rig();
+            let opened = run(tasks::open(&rig.means, answer("T-1", "dana"), "tess")).unwrap();
+            if closes {
+                rig.end_task(&opened.task.id);
+            }
+            let (rig, _) = rig.crash(seed);
+            let known = verify(rig.memory.as_ref(), opened.token.expose_text().unwrap()).unwrap();
+            let open = open_task(&rig.means, "helper", &opened.task.id).unwrap();
+            match known {
+                Presented::Valid(token) => {
+                    assert!(!closes && token.task.as_ref() == open.as_ref().map(|task| &task.id), "{seed}")
+                }
+                Presented::Revoked(_) => assert!(closes && open.is_none(), "{seed}"),
+                Presented::Unknown => panic!("{seed}"),
+            }
+        }
+    }
 }
 
 #[test]
