@@ -57,6 +57,9 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
         if found.waiting > 0 {
             say(&format!("{} holds wait: `ambit inbox`", found.waiting));
         }
+        if found.tasks > 0 {
+            say(&format!("{} tasks are open: `ambit task list`", found.tasks));
+        }
         for agent in &found.stopped {
             say(&if agent.is_empty() {
                 "every agent is stopped".to_owned()

@@ -1,9 +1,13 @@
 //! Tasks at a whole gate in one thread: what they narrow, what they never do, and what is left when the power goes.
 
+use std::future::Future;
+use std::task::{Context, Waker};
+
 use ambit::daemon::tasks::{self, Opening, TaskError};
-use ambit::gate::Answer;
+use ambit::gate::pass::pass;
 use ambit::gate::session::{Fact, Session};
 use ambit::gate::tasks::open_task;
+use ambit::gate::{Answer, execute};
 use ambit::journal::Kind;
 use ambit::keys::token::{Presented, verify};
 use ambit::store::Store as _;
@@ -177,7 +181,8 @@ fn a_task_outlives_a_crash_and_its_end_does_too() {
     let first = rig.open_task(answer("T-1", "dana")).unwrap();
     let second = rig.open_task(answer("T-2", "dana")).unwrap();
     rig.end_task(&second);
-    let (mut rig, _) = rig.crash(3);
+    let (mut rig, found) = rig.crash(3);
+    assert_eq!(found.tasks, 1);
     rig.enter(&first);
     assert!(allowed(&rig.call("helpdesk.reply", &to("lena@acme.example"))));
     assert_eq!(open_task(&rig.means, "helper", &second).unwrap(), None);
@@ -230,6 +235,54 @@ fn a_task_is_closed_once() {
     let closed = || run(tasks::close(&rig.means, &id, Some("dana"), "done")).unwrap();
     assert!(closed().is_some() && closed().is_none());
     assert_eq!(rig.kinds().iter().filter(|kind| **kind == Kind::TaskClosed).count(), 1);
+}
+
+/// Begins a future, lets something happen while it waits, and drives it to its end.
+fn meanwhile<T>(future: impl Future<Output = T>, happens: impl FnOnce()) -> T {
+    let mut future = Box::pin(future);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending(), "it waited for nothing");
+    happens();
+    run(future)
+}
+
+#[test]
+fn what_is_asked_while_its_task_ends_does_not_run() {
+    let mut rig = rig();
+    let id = rig.open_task(answer("T-1", "dana")).unwrap();
+    rig.enter(&id);
+    // It was asked in time, and the task ends while the live system is looked at.
+    let action = rig.action("helpdesk", "reply", &to("lena@acme.example"));
+    let answer = meanwhile(pass(&rig.means, &rig.session, action), || rig.end_task(&id));
+    assert!(matches!(&answer, Answer::Refused(why) if why.contains("task of this session is over")), "{answer:?}");
+    assert_eq!(rig.ran(), 0);
+}
+
+#[test]
+fn what_was_confirmed_while_its_task_ends_does_not_run() {
+    let mut rig = rig();
+    let id = rig.open_task(answer("T-1", "dana")).unwrap();
+    rig.enter(&id);
+    let Answer::Pending { id: hold, .. } = rig.call("payments.create_refund", r#"{"amount":5}"#) else { panic!() };
+    rig.confirm("dana", &hold).unwrap();
+    meanwhile(execute::confirmed(&rig.means, &hold), || rig.end_task(&id)).unwrap();
+    assert!(matches!(rig.state(&hold), State::Withdrawn { because, .. } if because.contains("task is over")));
+    assert_eq!(rig.ran(), 0);
+}
+
+#[test]
+fn a_trip_stops_the_agent_and_leaves_its_task_for_a_person_to_decide() {
+    let mut rig = rig();
+    let id = rig.open_task(answer("T-1", "dana")).unwrap();
+    rig.enter(&id);
+    for _ in 0..settings().trip_after {
+        assert!(!allowed(&rig.call("helpdesk.purge", "{}")));
+    }
+    assert!(
+        matches!(rig.call("helpdesk.get_ticket", r#"{"id":"T-1"}"#), Answer::Refused(why) if why.contains("is stopped"))
+    );
+    rig.resume_if_stopped();
+    assert!(allowed(&rig.call("helpdesk.get_ticket", r#"{"id":"T-1"}"#)));
 }
 
 #[test]
