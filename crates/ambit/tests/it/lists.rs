@@ -169,6 +169,36 @@ fn a_file_changed_by_hand_is_not_in_force_and_that_is_said() {
 }
 
 #[test]
+fn every_agent_that_asks_for_the_list_gets_its_release_and_no_other_does() {
+    let town = town();
+    let write = |file: &str, text: &str| std::fs::write(town.path().join(file), text).unwrap();
+    let config = std::fs::read_to_string(town.path().join("ambit.toml")).unwrap();
+    let agent = |name: &str| format!("[agents.{name}]\nscope = \"{name}.md\"\nsystems = [\"helpdesk\"]\n");
+    write("ambit.toml", &format!("{config}{}{}", agent("clerk"), agent("reader")));
+    let without = |line: &str| SCOPE.replace(line, "- nothing");
+    let clerk = without("- call helpdesk.reply where recipient is in banned");
+    write("clerk.md", &clerk.replace("agent: refund-helper", "agent: clerk").replace("dana.ortiz", "sam.reyes"));
+    let reader = clerk.replace("- call helpdesk.reply where recipient is an address at partners", "- nothing");
+    write("reader.md", &reader.replace("agent: refund-helper", "agent: reader"));
+    town.fine_as("sam", &["release", "clerk", "--because", "x", "--anyway"]);
+    town.fine_as("dana", &["release", "reader", "--because", "x", "--anyway"]);
+    let numbers = || {
+        ["refund-helper", "clerk", "reader"].map(|agent| {
+            let releases: Value = serde_json::from_str(&town.fine(&["releases", agent, "--format", "json"])).unwrap();
+            releases["in-force"].as_u64().unwrap()
+        })
+    };
+    assert_eq!(numbers(), [1, 1, 1]);
+    // Dana owns one of the two, and does not keep the list: nothing changes for either, and the file stays.
+    let dana = ["--as", "dana", "--passphrase-file", "dana.pass"];
+    town.not(1, "does not answer for `clerk`", &change(&["add", "partners", "b.example"], &dana));
+    assert_eq!((numbers(), file(&town).contains("b.example")), ([1, 1, 1], false));
+    // Sam keeps it.
+    town.fine_as("sam", &["list", "add", "partners", "b.example", "--because", "new"]);
+    assert_eq!((numbers(), file(&town).contains("b.example")), ([2, 2, 1], true));
+}
+
+#[test]
 fn what_cannot_stand_on_a_list_changes_nothing() {
     let town = town();
     let change = |words: &[&'static str]| change(words, &["--as", "dana", "--passphrase-file", "dana.pass"]);
