@@ -4,6 +4,7 @@
 //! for those members. What else was edited on the disk, the file itself included, stays what it was: not in force.
 
 mod file;
+pub mod standing;
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
@@ -13,18 +14,19 @@ use ambit_core::scope::diagnostics::nearest;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use self::standing::{Differs, InForce, differing, some_of};
 use super::args::{Format, Printed};
-use super::link::{Link, Who, unexpected};
+use super::link::{Link, Who};
 use super::options::Options;
 use super::output::{self, Table, say};
 use super::release::{agreed, draft, say_in_force, send};
 use super::{Exit, Trouble};
 use crate::config::{self, ListKind};
 use crate::confirm::wait::clock;
-use crate::daemon::request::{Reply, Request, Words};
+use crate::daemon::request::Words;
 use crate::escape::escape;
 use crate::home::{Home, read_text};
-use crate::snapshot::{Snapshot, members_of};
+use crate::snapshot::members_of;
 
 /// What was said.
 #[derive(Clone, Debug, Args)]
@@ -113,7 +115,7 @@ fn change(args: &ChangeArgs, options: &Options, way: Way) -> anyhow::Result<Exit
     }
     let on_disk = read_text(&file).map_err(|e| Trouble::new(Exit::Fault, e.to_string(), "correct `ambit.toml`"))?;
     let mut link = Link::open(options)?;
-    let in_force = in_force(&mut link)?;
+    let in_force = standing::in_force(&mut link)?;
     let users: Vec<&InForce> = in_force.iter().filter(|one| one.uses(&args.name)).collect();
     if way == Way::Remove {
         let texts = users.iter().filter_map(|one| one.snapshot.list_text(&args.name)).chain([on_disk.as_str()]);
@@ -176,7 +178,7 @@ fn change(args: &ChangeArgs, options: &Options, way: Way) -> anyhow::Result<Exit
         say("no release in force changes by it");
     }
     print(args, &released)?;
-    differing(&home, &self::in_force(&mut link)?).iter().for_each(|one| say(&one.words()));
+    differing(&home, &standing::in_force(&mut link)?).iter().for_each(|one| say(&one.words()));
     Ok(Exit::Fine)
 }
 
@@ -227,7 +229,7 @@ fn show(args: &ShowArgs, options: &Options) -> anyhow::Result<Exit> {
     if let Some(name) = &args.name {
         known(&home, name)?;
     }
-    let in_force = in_force(&mut Link::open(options)?)?;
+    let in_force = standing::in_force(&mut Link::open(options)?)?;
     let differs = differing(&home, &in_force);
     let mut all = Vec::new();
     for (name, list) in home.config.lists.iter().filter(|(name, _)| args.name.as_ref().is_none_or(|one| one == *name)) {
@@ -285,104 +287,6 @@ fn show(args: &ShowArgs, options: &Options) -> anyhow::Result<Exit> {
 
 fn words(kind: ListKind) -> &'static str {
     ambit_core::policy::ListKind::from(kind).words()
-}
-
-/// What is in force for an agent.
-pub(super) struct InForce {
-    agent: String,
-    release: Release,
-    snapshot: Snapshot,
-    lists: BTreeSet<String>,
-}
-
-impl InForce {
-    fn uses(&self, list: &str) -> bool {
-        self.lists.contains(list)
-    }
-}
-
-/// What is in force, agent by agent.
-pub(super) fn in_force(link: &mut Link) -> Result<Vec<InForce>, Trouble> {
-    let status = match link.ask(&Request::Status)? {
-        Reply::Status(status) => status,
-        other => return Err(unexpected(&other)),
-    };
-    let agents = status.get("agents").and_then(|agents| agents.as_array()).cloned().unwrap_or_default();
-    let mut all = Vec::new();
-    for agent in agents.iter().filter_map(|agent| agent.get("agent")?.as_str()) {
-        let (releases, number) = match link.ask(&Request::Releases { agent: agent.to_owned() })? {
-            Reply::Releases { releases, in_force } => (releases, in_force),
-            other => return Err(unexpected(&other)),
-        };
-        let Some(release) = releases.into_iter().find(|release| Some(release.number) == number) else { continue };
-        let text = match link.ask(&Request::Snapshot { agent: agent.to_owned(), number: release.number })? {
-            Reply::Snapshot(text) => text,
-            other => return Err(unexpected(&other)),
-        };
-        let snapshot = Snapshot::from_bytes(text.as_bytes()).map_err(|e| {
-            Trouble::new(Exit::Fault, e.to_string(), "`ambit journal verify` says whether all is whole")
-        })?;
-        let policy = snapshot.resolve().policy;
-        let lists = policy.iter().flat_map(|policy| policy.list_names()).map(str::to_owned).collect();
-        all.push(InForce { agent: agent.to_owned(), release, snapshot, lists });
-    }
-    Ok(all)
-}
-
-/// A list's file that is not what is in force.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Differs {
-    list: String,
-    agent: String,
-    more: Vec<String>,
-    fewer: Vec<String>,
-}
-
-impl Differs {
-    /// In words, with what to do.
-    pub(super) fn words(&self) -> String {
-        let (list, agent) = (escape(&self.list), escape(&self.agent));
-        let sides = [("on the disk alone", &self.more), ("in force alone", &self.fewer)];
-        let sides = sides.iter().filter(|(_, all)| !all.is_empty());
-        let sides: Vec<String> = sides.map(|(side, all)| format!("{side}: {}", some_of(all))).collect();
-        format!(
-            "the file of the list `{list}` is not what is in force for {agent} ({})\nnext: `ambit release {agent} --because …` puts the file in force",
-            sides.join("; ")
-        )
-    }
-}
-
-/// The first few names, and how many there are besides.
-fn some_of(all: &[String]) -> String {
-    const FEW: usize = 5;
-    let mut text = all.iter().take(FEW).map(|name| escape(name)).collect::<Vec<_>>().join(", ");
-    if all.len() > FEW {
-        text.push_str(&format!(" and {} more", all.len() - FEW));
-    }
-    text
-}
-
-/// Every list's file that differs from what is in force for an agent whose lines ask for it.
-pub(super) fn differing(home: &Home, in_force: &[InForce]) -> Vec<Differs> {
-    let mut all = Vec::new();
-    for (name, list) in &home.config.lists {
-        let Some(text) = list.file.as_ref().and_then(|file| read_text(&home.dir().join(file)).ok()) else { continue };
-        let here: BTreeSet<&str> = members_of(&text).into_iter().collect();
-        for one in in_force.iter().filter(|one| one.uses(name)) {
-            let there: BTreeSet<&str> =
-                one.snapshot.list_text(name).map(members_of).unwrap_or_default().into_iter().collect();
-            if here != there {
-                let owned = |some: Vec<&&str>| some.into_iter().map(|member| (*member).to_owned()).collect();
-                all.push(Differs {
-                    list: name.clone(),
-                    agent: one.agent.clone(),
-                    more: owned(here.difference(&there).collect()),
-                    fewer: owned(there.difference(&here).collect()),
-                });
-            }
-        }
-    }
-    all
 }
 
 fn known<'a>(home: &'a Home, name: &str) -> Result<&'a config::List, Trouble> {

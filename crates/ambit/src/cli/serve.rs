@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::args::{Format, Printed};
 use super::link::{Link, unexpected};
+use super::list::standing;
 use super::options::Options;
 use super::output::{self, say};
-use super::{Exit, link, list};
+use super::{Exit, link};
 use crate::daemon::place::Place;
 use crate::daemon::request::{Reply, Request};
 use crate::daemon::serve::{Serve, serve};
@@ -85,7 +86,7 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
     // Only who stands beside the files can say how they differ from what is in force.
     let differs = match options.home() {
         Ok(home) if home.config.lists.values().any(|list| list.file.is_some()) => {
-            list::differing(&home, &list::in_force(&mut link)?)
+            standing::differing(&home, &standing::in_force(&mut link)?)
         }
         _ => Vec::new(),
     };
