@@ -167,7 +167,13 @@ fn lists(old: &Policy, new: &Policy, line: &Line, say: &mut impl FnMut(Way, Stri
         let removed = was.iter().filter(|m| !now.contains(m)).count();
         if added > 0 || removed > 0 {
             let negated = line.tests.iter().flat_map(|t| &t.any).any(|p| p.negated);
-            let narrows = !negated && if line.section == Section::CannotTouch { removed == 0 } else { added == 0 };
+            // A *confirm* that is about fewer or other members may leave the rest to a *can*, or let people say yes to it.
+            let narrows = !negated
+                && match line.section {
+                    Section::CannotTouch => removed == 0,
+                    Section::CanRead | Section::CanWrite => added == 0,
+                    Section::MustConfirm => false,
+                };
             say(
                 if narrows { Way::Narrows } else { Way::Widens },
                 format!("the list `{name}` of `{}`: {added} added, {removed} taken out", print_line(line)),
@@ -176,7 +182,8 @@ fn lists(old: &Policy, new: &Policy, line: &Line, say: &mut impl FnMut(Way, Stri
     }
 }
 
-fn list_of(ask: &Ask) -> Option<&str> {
+/// The list that a test asks for.
+pub(crate) fn list_of(ask: &Ask) -> Option<&str> {
     match ask {
         Ask::In(Set::List(name))
         | Ask::AddressAt(Set::List(name))

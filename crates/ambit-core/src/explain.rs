@@ -9,7 +9,7 @@ use crate::effect::{Effect, Standing};
 use crate::policy::{Policy, PolicyLine};
 use crate::reading::Reading;
 use crate::scope::print::{print_line, print_test};
-use crate::scope::{Ask, Line, Outside, Section, Set, Target, Who, Window};
+use crate::scope::{Ask, Line, Outside, Section, Set, Target, Tasks, Who, Window};
 
 /// One ground in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -234,8 +234,6 @@ pub struct Sight {
     pub gates: Vec<SystemKind>,
     /// Whether agent and Ambit run as the same operating-system user.
     pub same_user: bool,
-    /// Whether a running gate can be told of a task.
-    pub tasks: bool,
 }
 
 /// A whole scope in plain sentences.
@@ -249,6 +247,8 @@ pub struct Told {
     pub purpose: String,
     /// Who answers for it.
     pub owner: String,
+    /// The task in which it holds so; absent: the scope as it stands, with the lines for every task.
+    pub task: Option<String>,
     /// The four answers.
     pub answers: Vec<Answer>,
     /// What happens to everything else.
@@ -279,9 +279,14 @@ pub struct Item {
     pub notes: Vec<String>,
 }
 
-/// Says a whole scope back.
+/// Says a whole scope back; with a task's name, as it holds in that task: without the lines for others.
 #[must_use]
-pub fn tell(policy: &Policy, sight: &Sight) -> Told {
+pub fn tell(policy: &Policy, sight: &Sight, task: Option<&str>) -> Told {
+    let holds = |line: &Line| match (task, &line.tasks) {
+        (None, _) | (_, None) => true,
+        (Some(task), Some(Tasks::Only(names))) => names.iter().any(|name| name == task),
+        (Some(task), Some(Tasks::AnyBut(names))) => names.iter().all(|name| name != task),
+    };
     let front = &policy.document.front;
     let answers = Section::ALL.into_iter().map(|section| Answer {
         section,
@@ -292,13 +297,19 @@ pub fn tell(policy: &Policy, sight: &Sight) -> Told {
             Section::CannotTouch => "It cannot touch",
         }
         .to_owned(),
-        items: policy.lines.iter().filter(|l| l.line.section == section).map(|l| item(policy, l, sight)).collect(),
+        items: policy
+            .lines
+            .iter()
+            .filter(|l| l.line.section == section && holds(&l.line))
+            .map(|l| item(policy, l, sight, task.is_some()))
+            .collect(),
     });
     Told {
         agent: front.agent.clone(),
         title: policy.document.title.clone(),
         purpose: policy.document.purpose.clone(),
         owner: front.owner.clone(),
+        task: task.map(str::to_owned),
         answers: answers.collect(),
         otherwise: match front.outside {
             Outside::Confirm => "If it needs to do anything outside this scope, a human must confirm first.",
@@ -308,7 +319,7 @@ pub fn tell(policy: &Policy, sight: &Sight) -> Told {
     }
 }
 
-fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
+fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, in_task: bool) -> Item {
     let kinds = line
         .reach
         .iter()
@@ -328,14 +339,9 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
         .max()
         .unwrap_or(Kept::Enforced);
     let mut notes = Vec::new();
-    let kept = if !sight.tasks && needs_task(&line.line) {
-        notes.push(
-            "no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone".to_owned(),
-        );
-        Kept::NotVisible
-    } else {
-        kept
-    };
+    if !in_task && let Some(note) = task_note(&line.line) {
+        notes.push(note.to_owned());
+    }
     if line.line.targets.iter().any(|t| !matches!(t, Target::Named { .. } | Target::Anything)) {
         let mut paths: Vec<String> = line.reach.iter().map(|(r, ..)| policy.catalog().path(*r)).collect();
         paths.sort();
@@ -368,16 +374,23 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight) -> Item {
     Item { words: print_line(&line.line), line: line.line.at.line, kept, notes }
 }
 
-/// Whether a line says something only within a task: it names one, or looks at its request or facts.
-fn needs_task(line: &Line) -> bool {
+/// What a line that speaks of tasks means where there is none; the words of `decide`'s `is_in_force`.
+fn task_note(line: &Line) -> Option<&'static str> {
     let asks = |ask: &Ask| match ask {
         Ask::QuotedInRequest | Ask::TaskFact(_) => true,
         Ask::In(set) | Ask::AddressAt(set) | Ask::UrlAt(set) | Ask::Under(set) => *set == Set::Request,
         _ => false,
     };
-    line.tasks.is_some()
-        || line.tests.iter().flat_map(|t| &t.any).any(|p| asks(&p.ask))
-        || line.limits.iter().any(|l| l.per == Window::Task)
+    let looks = line.tests.iter().flat_map(|t| &t.any).any(|p| asks(&p.ask))
+        || line.limits.iter().any(|l| l.per == Window::Task);
+    match (&line.tasks, line.section.is_can()) {
+        (Some(_), true) => Some("counts in such a task alone, which a person opens (`ambit task open`)"),
+        (Some(Tasks::Only(_)), false) => Some("counts in such a task alone"),
+        (Some(Tasks::AnyBut(_)), false) => Some("counts without a task as well"),
+        (None, true) if looks => Some("counts in a task alone, which a person opens (`ambit task open`)"),
+        (None, false) if looks => Some("without a task what it asks cannot be told, and doubt counts as yes"),
+        (None, _) => None,
+    }
 }
 
 /// Who is asked by a line, in words, with the names of today.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, ResourceId, SystemId};
 use crate::decision::{LimitId, LimitInfo, LineId};
 use crate::effect::{FieldSet, VerbSet};
-use crate::scope::{Document, Line, Literal, Section};
+use crate::scope::{Ask, Document, Line, Literal, Section, Tasks};
 use crate::test_tree::TestTree;
 
 /// What a scope is compiled against: what exists, the lists, the people.
@@ -205,6 +205,31 @@ impl Policy {
         let front = &self.document.front;
         let named = |p: &&Person| p.is(&front.owner) || front.backup_owner.as_deref().is_some_and(|b| p.is(b));
         self.setting.people.iter().filter(named).collect()
+    }
+
+    /// The tasks that some line names, with `for` or with `any task but`.
+    #[must_use]
+    pub fn task_names(&self) -> BTreeSet<&str> {
+        let named = self.lines.iter().filter_map(|line| line.line.tasks.as_ref());
+        named.flat_map(|(Tasks::Only(names) | Tasks::AnyBut(names))| names).map(String::as_str).collect()
+    }
+
+    /// The facts of a task that some line compares with.
+    #[must_use]
+    pub fn task_facts(&self) -> BTreeSet<&str> {
+        let asked = self.lines.iter().flat_map(|line| &line.line.tests).flat_map(|test| &test.any);
+        let facts = asked.filter_map(|predicate| match &predicate.ask {
+            Ask::TaskFact(name) => Some(name.as_str()),
+            _ => None,
+        });
+        facts.collect()
+    }
+
+    /// The lists of `ambit.toml` that some line asks for.
+    #[must_use]
+    pub fn list_names(&self) -> BTreeSet<&str> {
+        let asked = self.lines.iter().flat_map(|line| &line.line.tests).flat_map(|test| &test.any);
+        asked.filter_map(|predicate| crate::difference::list_of(&predicate.ask)).collect()
     }
 
     /// Whether that author is somebody inside: the owner, the backup owner, or one of the people of `ambit.toml`.

@@ -8,6 +8,7 @@
 )]
 
 mod acme;
+mod difference;
 mod findings;
 mod meaning;
 mod reference;

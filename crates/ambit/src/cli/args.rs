@@ -44,6 +44,10 @@ pub enum Command {
     Releases(super::release::ReleasesArgs),
     /// Make, list and revoke the tokens by which agents are known
     Token(super::token::TokenArgs),
+    /// Open, list, show and close tasks: pieces of work that narrow what an agent may do
+    Task(super::task::TaskArgs),
+    /// Show, extend and shorten the lists that lines ask for
+    List(super::list::ListArgs),
     /// Run the daemon: it owns state, journal, live systems and credentials
     Serve(super::serve::ServeArgs),
     /// Say how everything stands: releases, sessions, what waits

@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 
 use ambit_core::explain::{self, Item, Kept, Told};
+use ambit_core::policy::Policy;
 use ambit_core::scope::Section;
+use ambit_core::scope::diagnostics::nearest;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::Exit;
 use super::attempt::no_page;
 use super::options::Options;
 use super::output::{self, style};
+use super::{Exit, Trouble};
 use crate::escape::{escape, escape_lines};
 use crate::offline::{Page, Surroundings, sight};
 
@@ -19,6 +21,9 @@ pub struct ExplainArgs {
     /// Whose scope
     #[arg(value_name = "AGENT")]
     pub agent: String,
+    /// As it holds in that task: without the lines for others
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: ExplainFormat,
@@ -44,7 +49,10 @@ pub fn run(args: &ExplainArgs, options: &Options) -> anyhow::Result<Exit> {
     let home = options.home()?;
     let around = Surroundings::of(&home, &args.agent).map_err(no_page)?;
     let page = Page::of(&home, &around).map_err(no_page)?;
-    let told = explain::tell(&page.policy, &sight(&home.config, &args.agent));
+    if let Some(task) = &args.task {
+        is_named(&page.policy, task)?;
+    }
+    let told = explain::tell(&page.policy, &sight(&home.config, &args.agent), args.task.as_deref());
     let mut out = output::data();
     match args.format {
         ExplainFormat::Human => human(&told, &mut out)?,
@@ -57,10 +65,28 @@ pub fn run(args: &ExplainArgs, options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// A task that no line names would be explained as if it were one that some line is for.
+fn is_named(policy: &Policy, task: &str) -> Result<(), Trouble> {
+    let names = policy.task_names();
+    if names.contains(task) {
+        return Ok(());
+    }
+    let help = match nearest(task, names.iter().copied()) {
+        Some(near) => format!("did you mean `{}`?", escape(near)),
+        None if names.is_empty() => "it names no task at all".to_owned(),
+        None => format!("it names {}", names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ")),
+    };
+    Err(Trouble::new(Exit::Usage, format!("no line of the scope names a task `{}`", escape(task)), help))
+}
+
 fn human(told: &Told, out: &mut impl Write) -> io::Result<()> {
     let (head, quiet) = (style::HEAD, style::QUIET);
     writeln!(out, "{head}{}{head:#}", escape(&told.title))?;
-    writeln!(out, "{quiet}{}, for which {} answers{quiet:#}\n", escape(&told.agent), escape(&told.owner))?;
+    writeln!(out, "{quiet}{}, for which {} answers{quiet:#}", escape(&told.agent), escape(&told.owner))?;
+    if let Some(task) = &told.task {
+        writeln!(out, "{quiet}as it holds in the task {}{quiet:#}", escape(task))?;
+    }
+    writeln!(out)?;
     writeln!(out, "{}", escape_lines(&told.purpose))?;
     for answer in &told.answers {
         writeln!(out)?;
@@ -95,6 +121,9 @@ fn style_of(kept: Kept) -> clap::builder::styling::Style {
 fn markdown(told: &Told, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "# {}\n", escape(&told.title))?;
     writeln!(out, "{}, for which {} answers.\n", code(&told.agent), code(&told.owner))?;
+    if let Some(task) = &told.task {
+        writeln!(out, "As it holds in the task {}.\n", code(task))?;
+    }
     writeln!(out, "{}", escape_lines(&told.purpose))?;
     for answer in &told.answers {
         if answer.items.is_empty() {

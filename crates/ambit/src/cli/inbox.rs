@@ -224,6 +224,9 @@ fn words(held: &ShownHold) -> String {
     );
     if let Some(task) = task {
         line("task", &format!("{}, opened by {}", escape(&task.name), escape(&task.opened_by)));
+        if !task.facts.is_empty() {
+            line("facts", &task.facts.iter().map(|fact| escape(fact)).collect::<Vec<_>>().join(", "));
+        }
         if let Some(request) = &task.request {
             let author = task.author.as_deref().map_or_else(|| "nobody knows who".to_owned(), escape);
             line("request", &format!("{author} wrote: {}", escape(request)));

@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod inventory;
 pub mod journal;
 pub mod link;
+pub mod list;
 pub mod man;
 pub mod mcp;
 pub mod options;
@@ -24,6 +25,7 @@ pub mod schema;
 pub mod serve;
 pub mod setup;
 pub mod stop;
+pub mod task;
 pub mod test;
 pub mod token;
 pub mod why;
@@ -98,6 +100,8 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Release(args) => release::release(&args, options),
         Command::Releases(args) => release::releases(&args, options),
         Command::Token(args) => token::run(&args, options),
+        Command::Task(args) => task::run(&args, options),
+        Command::List(args) => list::run(&args, options),
         Command::Serve(args) => serve::run(&args, options),
         Command::Status(args) => serve::status(&args, options),
         Command::Inbox(args) => inbox::inbox(&args, options),

@@ -151,10 +151,7 @@ fn sign_and_send(
     dry_run: bool,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    let draft = match link.ask(&Request::Draft { snapshot: snapshot.clone(), words })? {
-        Reply::Draft(draft) => draft,
-        other => return Err(unexpected(&other).into()),
-    };
+    let draft = draft(link, &snapshot, words)?;
     say(&told(&draft));
     if dry_run {
         if format == Format::Json {
@@ -167,22 +164,42 @@ fn sign_and_send(
         say("nothing was released");
         return Ok(Exit::Refused);
     }
-    let key: PersonKey = who.key()?;
-    let signature = key.sign(DOMAIN, &[&draft.digest().0]);
     let release = (*draft).clone();
-    let withdrawn =
-        match link.ask(&Request::Release { release: draft, snapshot, person: key.name().to_owned(), signature })? {
-            Reply::Released(withdrawn) => withdrawn,
-            other => return Err(unexpected(&other).into()),
-        };
+    let withdrawn = send(link, &who.key()?, draft, snapshot)?;
     if format == Format::Json {
         output::json(&serde_json::json!({ "release": release, "digest": release.digest(), "withdrawn": withdrawn }))?;
     }
+    say_in_force(&release, &withdrawn);
+    Ok(Exit::Fine)
+}
+
+/// What a release of that snapshot would be.
+pub(super) fn draft(link: &mut Link, snapshot: &str, words: Words) -> Result<Box<Release>, Trouble> {
+    match link.ask(&Request::Draft { snapshot: snapshot.to_owned(), words })? {
+        Reply::Draft(draft) => Ok(draft),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Signs a draft and puts it in force; the holds that were withdrawn.
+pub(super) fn send(
+    link: &mut Link,
+    key: &PersonKey,
+    draft: Box<Release>,
+    snapshot: String,
+) -> Result<Vec<String>, Trouble> {
+    let signature = key.sign(DOMAIN, &[&draft.digest().0]);
+    match link.ask(&Request::Release { release: draft, snapshot, person: key.name().to_owned(), signature })? {
+        Reply::Released(withdrawn) => Ok(withdrawn),
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) fn say_in_force(release: &Release, withdrawn: &[String]) {
     say(&format!("release {} of {} is in force", release.number, escape(&release.agent)));
     if !withdrawn.is_empty() {
         say(&format!("withdrawn, because they waited under the release before: {}", withdrawn.join(", ")));
     }
-    Ok(Exit::Fine)
 }
 
 fn told(release: &Release) -> String {
@@ -209,7 +226,7 @@ fn told(release: &Release) -> String {
     text
 }
 
-fn agreed() -> anyhow::Result<bool> {
+pub(super) fn agreed() -> anyhow::Result<bool> {
     let mut err = std::io::stderr();
     write!(err, "type `yes` to put this in force: ")?;
     err.flush()?;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::args::{Format, Printed};
 use super::link::{Link, unexpected};
+use super::list::standing;
 use super::options::Options;
 use super::output::{self, say};
 use super::{Exit, link};
@@ -60,6 +61,9 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
         if found.waiting > 0 {
             say(&format!("{} holds wait: `ambit inbox`", found.waiting));
         }
+        if found.tasks > 0 {
+            say(&format!("{} tasks are open: `ambit task list`", found.tasks));
+        }
         for agent in &found.stopped {
             say(&if agent.is_empty() {
                 "every agent is stopped".to_owned()
@@ -79,19 +83,31 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
 /// # Errors
 /// When the daemon cannot be reached.
 pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
-    let reply = Link::open(options)?.ask(&Request::Status)?;
-    let Reply::Status(status) = reply else { return Err(unexpected(&reply).into()) };
+    let mut link = Link::open(options)?;
+    let reply = link.ask(&Request::Status)?;
+    let Reply::Status(mut status) = reply else { return Err(unexpected(&reply).into()) };
+    // Only who stands beside the files can say how they differ from what is in force.
+    let differs = match options.home() {
+        Ok(home) if home.config.lists.values().any(|list| list.file.is_some()) => {
+            standing::differing(&home, &standing::in_force(&mut link)?)
+        }
+        _ => Vec::new(),
+    };
+    if let Some(status) = status.as_object_mut() {
+        status.insert("lists-that-differ".into(), serde_json::to_value(&differs)?);
+    }
     if args.printed.format == Format::Json {
         output::json(&status)?;
         return Ok(Exit::Fine);
     }
     let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or(0);
     let mut text = format!(
-        "process {}, {} records, {} waiting, {} in flight\n",
+        "process {}, {} records, {} waiting, {} in flight, {} tasks open\n",
         number("process"),
         number("records"),
         number("waiting"),
-        number("in-flight")
+        number("in-flight"),
+        number("tasks")
     );
     for agent in status.get("agents").and_then(Value::as_array).into_iter().flatten() {
         let said = |name: &str| agent.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
@@ -113,9 +129,12 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
     }
     for session in status.get("sessions").and_then(Value::as_array).into_iter().flatten() {
         let said = |name: &str| session.get(name).and_then(Value::as_str).map(escape).unwrap_or_default();
-        text.push_str(&format!("session {} of {}\n", said("id"), said("agent")));
+        let task = session.get("task").and_then(Value::as_str);
+        let task = task.map_or_else(String::new, |task| format!(", in the task {}", escape(task)));
+        text.push_str(&format!("session {} of {}{task}\n", said("id"), said("agent")));
     }
     use std::io::Write as _;
     write!(output::data(), "{text}")?;
+    differs.iter().for_each(|one| say(&one.words()));
     Ok(Exit::Fine)
 }

@@ -69,6 +69,9 @@ pub fn stop(args: &StopArgs, options: &Options) -> anyhow::Result<Exit> {
         let mut out = output::data();
         writeln!(out, "sessions cut             {}{}", stopped.severed.len(), names(&stopped.severed))?;
         writeln!(out, "holds withdrawn          {}{}", stopped.withdrawn.len(), names(&stopped.withdrawn))?;
+        if !stopped.closed.is_empty() {
+            writeln!(out, "tasks closed             {}{}", stopped.closed.len(), names(&stopped.closed))?;
+        }
         writeln!(
             out,
             "already on their way     {}{}",

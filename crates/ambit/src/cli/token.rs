@@ -73,12 +73,7 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
         Reply::Token { text, id } => {
             match &args.to {
                 Some(path) => {
-                    let mut file = private::open(
-                        path,
-                        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600),
-                    )
-                    .map_err(|e| super::link::split(Exit::Fault, &e.to_string()))?;
-                    writeln!(file, "{text}")?;
+                    keep(path, &text)?;
                     say(&format!("made the token `{id}` of {agent}, in {}", path.display()));
                 }
                 None => {
@@ -94,6 +89,18 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
     }
 }
 
+/// Writes a token to a file that nobody but its owner may read.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn keep(path: &std::path::Path, token: &str) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = private::open(path, &mut options).map_err(|e| super::link::split(Exit::Fault, &e.to_string()))?;
+    writeln!(file, "{token}")?;
+    Ok(())
+}
+
 fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
     let tokens = match link.ask(&Request::TokenList { agent: None })? {
         Reply::Tokens(tokens) => tokens,
@@ -103,7 +110,7 @@ fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
         output::json(&tokens)?;
         return Ok(Exit::Fine);
     }
-    let mut table = Table::new(&["id", "agent", "made", "made by", "held by", "revoked"]);
+    let mut table = Table::new(&["id", "agent", "task", "made", "made by", "held by", "revoked"]);
     for token in &tokens {
         let text = |name: &str| token.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         let time = |name: &str| {
@@ -112,7 +119,15 @@ fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
                 .and_then(Value::as_i64)
                 .map_or_else(String::new, |at| clock(ambit_core::time::Timestamp(at)))
         };
-        table.row([text("id"), text("agent"), time("made_at"), text("made_by"), text("held_by"), time("revoked_at")]);
+        table.row([
+            text("id"),
+            text("agent"),
+            text("task"),
+            time("made_at"),
+            text("made_by"),
+            text("held_by"),
+            time("revoked_at"),
+        ]);
     }
     if table.is_empty() {
         say("there are no tokens\nnext: `ambit token AGENT` makes one");

@@ -358,7 +358,7 @@ fn begin(case: &Case<'_>, decision: Decision, outside: bool) -> Result<Draft, Fa
 }
 
 /// An id that people can read out and type: twelve letters and digits without look-alikes, in threes of four.
-fn id(chance: Digest) -> String {
+pub(crate) fn id(chance: Digest) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let letters: Vec<char> = chance
         .0

@@ -11,6 +11,7 @@ use super::{Kept, shown};
 use crate::gate::judge::Judge;
 use crate::gate::means::{Fault, InForce, Means};
 use crate::gate::session::OpenTask;
+use crate::gate::tasks;
 use crate::gate::usage::Used;
 use crate::store::Put;
 
@@ -29,6 +30,8 @@ pub struct Bound {
     action: Action,
     task: Option<OpenTask>,
 }
+
+const TASK_OVER: &str = "its task is over";
 
 /// Checks all of a hold. The inner error says why it may no longer run.
 ///
@@ -71,9 +74,9 @@ pub async fn bound(means: &Means, kept: &Kept) -> Result<Result<Bound, String>, 
     }
     let task = match &kept.frame.task {
         None => None,
-        Some(id) => match open_task(means, id)? {
-            Some(task) if task.agent == kept.agent() => Some(task),
-            _ => return Ok(Err("its task is over".to_owned())),
+        Some(id) => match tasks::open_task(means, kept.agent(), id)? {
+            Some(task) => Some(task),
+            None => return Ok(Err(TASK_OVER.to_owned())),
         },
     };
     Ok(Ok(Bound { action, task }))
@@ -85,6 +88,10 @@ pub async fn bound(means: &Means, kept: &Kept) -> Result<Result<Bound, String>, 
 /// When Ambit could not do its work.
 pub fn decide(means: &Means, kept: &Kept, bound: Bound) -> Result<Result<Checked, String>, Fault> {
     let Bound { action, task } = bound;
+    // Once more, because this is under the agent's turn, and so is the end of a task.
+    if task.as_ref().is_some_and(|task| means.tasks.open_now(kept.agent(), &task.id, means.now()).is_none()) {
+        return Ok(Err(TASK_OVER.to_owned()));
+    }
     let judge = match in_force(means, kept) {
         Ok(judge) => judge,
         Err(why) => return Ok(Err(why)),
@@ -126,14 +133,4 @@ fn in_force(means: &Means, kept: &Kept) -> Result<Arc<Judge>, String> {
         }
         InForce::Nothing(why) => Err(format!("no scope is in force: {why}")),
     }
-}
-
-/// The open task of that id.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn open_task(means: &Means, id: &str) -> Result<Option<OpenTask>, Fault> {
-    let key = format!("task/{id}");
-    let Some(found) = means.store.get(&key)? else { return Ok(None) };
-    serde_json::from_slice(&found.value).map(Some).map_err(|error| Fault::Damaged { key, why: error.to_string() })
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::escape::{escape, is_hidden};
 use crate::gate::judge::Judge;
 use crate::gate::pass::Case;
+use crate::gate::session::OpenTask;
 
 /// What a person must see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,9 @@ pub struct ShownTask {
     pub request: Option<String>,
     /// Who wrote it.
     pub author: Option<String>,
+    /// What the caller vouches for, `name = value` each.
+    #[serde(default)]
+    pub facts: Vec<String>,
     /// Who opened it.
     pub opened_by: String,
 }
@@ -110,7 +114,8 @@ impl Shown {
             agent: escape(&action.agent),
             workflow: policy.document().front.workflow.as_deref().map(escape),
             task: task.map(|task| ShownTask {
-                name: escape(&task.name),
+                name: escape(OpenTask::named(&task.name)),
+                facts: task.facts.iter().map(|(name, fact)| format!("{} = {fact}", escape(name))).collect(),
                 request: task.request.as_deref().map(escape),
                 author: task.author.as_deref().map(escape),
                 opened_by: escape(&task.opened_by),
@@ -215,7 +220,7 @@ fn effects(judge: &Judge, reading: &Reading) -> Vec<String> {
     reading.effects.iter().map(words).collect()
 }
 
-fn judge_outsider(judge: &Judge, task: &crate::gate::session::OpenTask) -> bool {
+fn judge_outsider(judge: &Judge, task: &OpenTask) -> bool {
     task.request.is_some() && !task.author.as_deref().is_some_and(|author| judge.policy().is_insider(author))
 }
 

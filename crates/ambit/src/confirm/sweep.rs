@@ -1,7 +1,8 @@
-//! What time alone brings about: holds lapse, what was confirmed and interrupted goes on, and what nobody collects any
+//! What time alone brings about: holds lapse, tasks end, what was confirmed and interrupted goes on, and what nobody collects any
 //! more is forgotten (its records stay).
 
 use super::{change, key};
+use crate::daemon::tasks;
 use crate::gate::means::{Fault, Means};
 use crate::store::{Durability, Put};
 
@@ -10,6 +11,8 @@ use crate::store::{Durability, Put};
 pub struct Swept {
     /// So many lapsed.
     pub expired: usize,
+    /// So many tasks came to the end of their time.
+    pub tasks: usize,
     /// So many were forgotten.
     pub forgotten: usize,
     /// Confirmed and not yet sent: to be executed (`gate::execute::begin`), because whoever had begun to was interrupted.
@@ -26,6 +29,10 @@ pub async fn sweep(means: &Means) -> Result<Swept, Fault> {
     for id in due.expired {
         change::expire(means, &id, means.now()).await?;
         swept.expired += 1;
+    }
+    for id in means.tasks.due(means.now()) {
+        tasks::close(means, &id, None, "its time is over").await?;
+        swept.tasks += 1;
     }
     for id in due.forgotten {
         let key = key(&id);

@@ -3,6 +3,8 @@
 //! Whoever can open the socket may look and may stop. What lets more happen (a release, a token, a key, a resume) or
 //! makes something disappear (an erased payload) needs a person's signature over exactly that, on this connection.
 
+mod tasks;
+
 use std::sync::Arc;
 
 use ambit_core::action::Digest;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::lists;
 use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
 use super::request::{Asked, DOMAIN, Reply, Request, ShownHold, Signed, Waiting, Words, signed_parts};
 use super::socket::Peer;
@@ -126,17 +129,24 @@ impl Control {
                 let tokens =
                     token::list(means.store.as_ref(), agent.as_deref()).map_err(|error| refused(error.to_string()))?;
                 let shown = tokens.iter().map(|t| {
-                    json!({ "id": t.id, "agent": t.agent, "made_at": t.made_at, "made_by": t.made_by, "held_by": t.held_by, "revoked_at": t.revoked_at })
+                    json!({ "id": t.id, "agent": t.agent, "made_at": t.made_at, "made_by": t.made_by, "held_by": t.held_by, "task": t.task, "revoked_at": t.revoked_at })
                 });
                 Ok(Reply::Tokens(shown.collect()))
             }
             Request::TokenRevoke { id } => {
+                // The token of a task ends with its task, and the task with its token.
+                if let Some(task) = means.tasks.all(None).iter().find(|task| task.token == id) {
+                    super::tasks::close(means, &task.id, None, "its token was revoked").await?;
+                }
                 let token =
                     token::revoke(&self.journal, &id, None).await.map_err(|error| refused(error.to_string()))?;
-                // Whoever came in with it is shown out; those with another token come back by themselves.
-                means.sessions.sever(Some(&token.agent));
+                if token.task.is_none() {
+                    // Whoever came in with it is shown out; those with another token come back by themselves.
+                    means.sessions.sever(Some(&token.agent));
+                }
                 Ok(Reply::Done)
             }
+            Request::Task { about } => self.task(about, nonce).await,
             Request::Draft { snapshot, words } => Ok(Reply::Draft(Box::new(self.draft(&snapshot, words)?))),
             Request::Release { release, snapshot, person, signature } => {
                 self.release(*release, snapshot, &person, signature).await
@@ -161,8 +171,12 @@ impl Control {
                 let mut rows = means.store.rows(sequence, 1).map_err(Fault::from)?;
                 let record =
                     rows.pop().and_then(|row| Record::read(row).ok()).filter(|record| record.sequence == sequence);
-                if let Some(agent) = record.and_then(|record| record.agent) {
-                    self.answers_for(&agent, &signed.person)?;
+                if let Some(agent) = record.as_ref().and_then(|record| record.agent.as_ref()) {
+                    self.answers_for(agent, &signed.person)?;
+                }
+                // A task whose words are gone is over: nobody could say any more what it was.
+                if let Some(task) = means.tasks.all(None).iter().find(|task| task.record == sequence) {
+                    super::tasks::close(means, &task.id, Some(&signed.person), "its request was erased").await?;
                 }
                 self.journal
                     .erase(sequence, Some(signed.person), &because)
@@ -179,8 +193,8 @@ impl Control {
 
     fn status(&self) -> Result<Reply, Wrong> {
         let means = self.means.as_ref();
-        let sessions: Vec<Value> =
-            means.sessions.all().iter().map(|s| json!({ "id": s.id, "agent": s.agent, "user": s.peer_user })).collect();
+        let session = |s: &crate::gate::session::Session| json!({ "id": s.id, "agent": s.agent, "user": s.peer_user, "task": s.task.as_ref().map(|task| &task.id) });
+        let sessions: Vec<Value> = means.sessions.all().iter().map(|s| session(s)).collect();
         let agents: Vec<Value> = self
             .releases
             .agents()
@@ -201,6 +215,7 @@ impl Control {
             .collect();
         Ok(Reply::Status(json!({
             "process": std::process::id(), "records": last, "agents": agents, "sessions": sessions, "people": people,
+            "tasks": means.tasks.all(None).len(),
             "waiting": means.queue.waiting(None).len(), "in-flight": means.flights.aloft(None),
         })))
     }
@@ -409,7 +424,16 @@ impl Control {
         // Who answers for the last release decides what replaces it, also when they hand it over; the first release is
         // signed by the owner that it names.
         let last = self.last_circle(&release.agent, &release.by)?;
-        owns(last.as_ref().unwrap_or(draft.circle()), &release.agent, &release.by)?;
+        let owns = owns(last.as_ref().unwrap_or(draft.circle()), &release.agent, &release.by);
+        // Whoever keeps a list may put the release in force again with other members on it, and nothing else changed.
+        let current = all.last().filter(|kept| in_force.is_some_and(|judge| judge.release() == &kept.release));
+        if let Some(current) = current
+            && let Ok(old) = Snapshot::from_bytes(current.snapshot.as_bytes())
+            && lists::may_keep(&current.release, &old, &read, &release, &release.by)
+        {
+            return Ok(release);
+        }
+        owns?;
         Ok(release)
     }
 

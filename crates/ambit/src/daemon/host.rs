@@ -18,10 +18,12 @@ use crate::escape::escape;
 use crate::gate::mcp::{Ended, Passage};
 use crate::gate::means::{InForce, Judges as _, Means};
 use crate::gate::rpc::Lines;
-use crate::gate::session::Session;
+use crate::gate::session::{OpenTask, Session};
+use crate::gate::tasks;
 use crate::journal::{Entry, Kind};
+use crate::keys::people;
 use crate::keys::signature::PublicKey;
-use crate::keys::{people, token};
+use crate::keys::token::{self, Presented, Token};
 use crate::store::{Durability, Store};
 use crate::world::{Later, World};
 
@@ -45,33 +47,7 @@ impl House {
     }
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
-        let fault = |error: &dyn std::fmt::Display| {
-            Denied::new(format!("nobody can be let in: {error}"), "the person who runs Ambit must look at its log")
-        };
-        let token = match token::verify(self.means.store.as_ref(), presented).map_err(|error| fault(&error))? {
-            token::Presented::Valid(token) if token.agent == agent => token,
-            presented => {
-                let (why, of) = match presented {
-                    token::Presented::Valid(token) => ("the token is another agent's", Some(token)),
-                    token::Presented::Revoked(token) => ("the token was revoked", Some(token)),
-                    token::Presented::Unknown => ("the token is not known", None),
-                };
-                let entry = Entry {
-                    agent: of.as_ref().map(|token| token.agent.clone()),
-                    details: json!({ "flag": why, "presented-for": escape(agent), "token": of.map(|t| t.id), "user": peer.user }),
-                    ..Entry::new(Kind::Flagged)
-                };
-                self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
-                // Whose token it is, or that there is such an agent, is nothing that the other end learns.
-                return Err(Denied::new(
-                    "the token does not open this agent's gate",
-                    format!(
-                        "a person runs `ambit token {}` and gives the client the new token in AMBIT_TOKEN",
-                        escape(agent)
-                    ),
-                ));
-            }
-        };
+        let (token, task) = self.recognise(agent, presented, peer).await?;
         if let Some(why) = self.turned_away(agent, peer) {
             let entry = Entry {
                 agent: Some(agent.to_owned()),
@@ -88,15 +64,14 @@ impl House {
         let session = Arc::new(Session {
             id: id.clone(),
             agent: agent.to_owned(),
-            // Whose hands the agent is in; who made the token, unless they said that it runs in nobody's.
-            askers: token.held_by.iter().cloned().collect(),
-            task: None,
+            askers: askers(&token, task.as_deref()),
+            task,
             peer_user: peer.user,
         });
         let mut entries = vec![Entry {
             agent: Some(agent.to_owned()),
             session: Some(id.clone()),
-            details: json!({ "token": token.id, "user": peer.user, "process": peer.process }),
+            details: json!({ "token": token.id, "task": token.task, "user": peer.user, "process": peer.process }),
             ..Entry::new(Kind::SessionOpened)
         }];
         let twice = {
@@ -119,14 +94,76 @@ impl House {
         }
         self.means.record(entries, move |_| puts, Durability::Now).await.map_err(|error| fault(&error))?;
         let news = self.means.sessions.open(Arc::clone(&session));
+        if let Some(task) = &session.task
+            && self.means.tasks.get(&task.id).is_none()
+        {
+            // It ended meanwhile, and cut the sessions that it found. Whoever is in nevertheless is refused everything.
+            self.means.sessions.sever_task(&task.id);
+        }
         Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
     }
+}
+
+fn fault(error: &dyn std::fmt::Display) -> Denied {
+    Denied::new(format!("nobody can be let in: {error}"), "the person who runs Ambit must look at its log")
+}
+
+/// The people who count as asking in a session: whose hands the agent is in (who made the token, unless they said that
+/// it runs in nobody's), who opened the task, and for whom it runs.
+fn askers(token: &Token, task: Option<&OpenTask>) -> BTreeSet<String> {
+    let of_task = task.into_iter().flat_map(|task| [Some(&task.opened_by), task.on_behalf_of.as_ref()]);
+    of_task.flatten().chain(&token.held_by).cloned().collect()
 }
 
 /// Sessions of one agent at once. People must always find the door open.
 const SESSIONS: usize = 16;
 
 impl House {
+    /// The token that somebody presents, and the task that it is bound to. Whoever presents another is recorded.
+    async fn recognise(
+        &self,
+        agent: &str,
+        presented: &str,
+        peer: Peer,
+    ) -> Result<(Token, Option<Arc<OpenTask>>), Denied> {
+        let presented = token::verify(self.means.store.as_ref(), presented).map_err(|error| fault(&error))?;
+        let mut over = false;
+        let (why, of) = match presented {
+            Presented::Valid(token) if token.agent == agent => match &token.task {
+                None => return Ok((token, None)),
+                Some(id) => match tasks::open_task(&self.means, agent, id).map_err(|error| fault(&error))? {
+                    Some(task) => return Ok((token, Some(Arc::new(task)))),
+                    None => {
+                        over = true;
+                        ("the token's task is over", Some(token))
+                    }
+                },
+            },
+            Presented::Valid(token) => ("the token is another agent's", Some(token)),
+            Presented::Revoked(token) if token.task.is_some() => {
+                over = token.agent == agent;
+                ("the token's task is over", Some(token))
+            }
+            Presented::Revoked(token) => ("the token was revoked", Some(token)),
+            Presented::Unknown => ("the token is not known", None),
+        };
+        let entry = Entry {
+            agent: of.as_ref().map(|token| token.agent.clone()),
+            details: json!({ "flag": why, "presented-for": escape(agent), "token": of.map(|t| t.id), "user": peer.user }),
+            ..Entry::new(Kind::Flagged)
+        };
+        self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+        if over {
+            // Whoever had the token of a task may know that the task is over.
+            let help = "a person opens another task (`ambit task open`) if something is left to do";
+            return Err(Denied::new("the task that this token was for is over", help));
+        }
+        // Whose token it is, or that there is such an agent, is nothing that the other end learns.
+        let help =
+            format!("a person runs `ambit token {}` and gives the client the new token in AMBIT_TOKEN", escape(agent));
+        Err(Denied::new("the token does not open this agent's gate", help))
+    }
+
     /// Why a token that is good does not open the gate now.
     fn turned_away(&self, agent: &str, peer: Peer) -> Option<Denied> {
         let open = self.means.sessions.all().iter().filter(|session| session.agent == agent).count();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::stop::Stopped;
+use super::tasks::{Closed, Opening};
 use crate::confirm::answer::Answered;
 use crate::confirm::people::{Proof, Say};
 use crate::confirm::shown::Shown;
@@ -141,6 +142,43 @@ pub enum Request {
     },
     /// Signs how far the journal has come.
     Checkpoint,
+    /// Something about tasks.
+    Task {
+        /// What.
+        about: TaskRequest,
+    },
+}
+
+/// What a person asks about tasks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskRequest {
+    /// Opens one.
+    Open {
+        /// What is asked for.
+        opening: Box<Opening>,
+        /// Who, over its JSON.
+        signed: Signed,
+    },
+    /// Those that are open.
+    List {
+        /// Of that agent alone.
+        agent: Option<String>,
+    },
+    /// Everything about one.
+    Show {
+        /// Its id, or the start of one.
+        id: String,
+    },
+    /// Closes one; anybody may.
+    Close {
+        /// Its id, or the start of one.
+        id: String,
+        /// Why.
+        because: String,
+        /// Who says so, as they say.
+        by: Option<String>,
+    },
 }
 
 /// A person's words about a release.
@@ -227,6 +265,17 @@ pub enum Reply {
     },
     /// Tokens without their secrets.
     Tokens(Vec<Value>),
+    /// A task was opened; its token is given this once.
+    TaskOpened {
+        /// The task, as JSON.
+        task: Value,
+        /// What the agent's client presents.
+        token: String,
+    },
+    /// Open tasks, as JSON.
+    Tasks(Vec<Value>),
+    /// What closing a task did.
+    TaskClosed(Closed),
     /// A release to look at and sign.
     Draft(Box<Release>),
     /// It is in force; these holds were withdrawn.

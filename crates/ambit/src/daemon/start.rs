@@ -18,6 +18,9 @@ pub struct Found {
     pub in_flight: Vec<String>,
     /// How many holds wait.
     pub waiting: usize,
+    /// How many tasks are open.
+    #[serde(default)]
+    pub tasks: usize,
     /// Who is stopped; empty text stands for everybody.
     pub stopped: Vec<String>,
 }
@@ -30,6 +33,7 @@ pub async fn start(means: &Means) -> Result<Found, Fault> {
     trip::recall(means)?;
     let mut found = Found {
         waiting: means.queue.waiting(None).len(),
+        tasks: means.tasks.all(None).iter().filter(|task| means.now() <= task.until).count(),
         stopped: means.stops.all().into_keys().collect(),
         ..Found::default()
     };
@@ -58,7 +62,9 @@ pub async fn start(means: &Means) -> Result<Found, Fault> {
         means.record(vec![entry], move |_| puts, Durability::Now).await?;
         found.in_flight.push(told);
     }
-    let details = json!({ "in-flight": found.in_flight.len(), "waiting": found.waiting, "stopped": found.stopped });
+    let details = json!({
+        "in-flight": found.in_flight.len(), "waiting": found.waiting, "tasks": found.tasks, "stopped": found.stopped,
+    });
     means.record(vec![Entry { details, ..Entry::new(Kind::Started) }], |_| Vec::new(), Durability::Now).await?;
     Ok(found)
 }

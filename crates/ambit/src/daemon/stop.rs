@@ -7,6 +7,7 @@ use ambit_core::action::{Action, Gate};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::tasks;
 use crate::confirm::{change, notice};
 use crate::gate::Answer;
 use crate::gate::means::{Fault, Means};
@@ -24,6 +25,9 @@ pub struct Stopped {
     pub severed: Vec<String>,
     /// The holds that were withdrawn.
     pub withdrawn: Vec<String>,
+    /// The tasks that were closed: what goes on after a stop is opened anew.
+    #[serde(default)]
+    pub closed: Vec<String>,
     /// How many actions were on their way to a live system and cannot be called back; their outcome is recorded.
     pub in_flight: usize,
     /// The agents whose next call was tried and refused because of this stop.
@@ -40,7 +44,9 @@ pub async fn stop(means: &Means, agent: Option<&str>, by: Option<&str>, because:
     let name = agent.unwrap_or(EVERYBODY);
     let withdrawn = halt(means, name, by, because).await?;
     let severed = means.sessions.sever(agent);
-    let mut stopped = Stopped { severed, withdrawn, in_flight: means.flights.aloft(agent), ..Stopped::default() };
+    let closed = tasks::close_all(means, agent, by, &format!("the agent was stopped: {because}")).await?;
+    let mut stopped =
+        Stopped { severed, withdrawn, closed, in_flight: means.flights.aloft(agent), ..Stopped::default() };
     let tried = agent.map_or_else(|| means.judges.agents(), |agent| vec![agent.to_owned()]);
     for agent in tried {
         if is_refused(means, &agent).await {

@@ -107,7 +107,7 @@ pub(crate) fn not_there(case: &Case<'_>, decision: &Decision, refusal: Refusal, 
     Draft { entries: vec![asked(case.ask), decided], ..draft(refusal) }
 }
 
-/// Refused because the agent was stopped before its turn.
+/// Refused because the agent was stopped, or its task ended, before its turn.
 pub(crate) fn stopped(case: &Case<'_>, refusal: Refusal) -> Draft {
     Draft { entries: refused_unread(case.ask, &refusal), ..draft(refusal) }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ambit_core::action::{Action, Digest};
 use ambit_core::catalog::{Catalog, ResourceKind};
 use ambit_core::decide::{Facts, Usage, decide};
-use ambit_core::decimal::Decimal;
 use ambit_core::decision::{Decision, LimitId, LineId};
 use ambit_core::hold::{Ask, Circle};
 use ambit_core::policy::Policy;
@@ -16,7 +15,6 @@ use ambit_core::scope::print::print_line;
 use ambit_core::scope::{Line, Who, Window};
 use ambit_core::task::{Request, Task};
 use ambit_core::time::Timestamp;
-use ambit_core::value::Value;
 use ambit_effects::mcp::{NotRead, Readers};
 
 use super::session::OpenTask;
@@ -108,7 +106,7 @@ impl Judge {
         Task {
             name: task.name.clone(),
             request: task.request.as_deref().map(|request| Request::new(request, by_insider)),
-            facts: task.facts.iter().map(|(name, fact)| (name.clone(), value(fact))).collect(),
+            facts: task.facts.iter().map(|(name, fact)| (name.clone(), fact.value())).collect(),
         }
     }
 
@@ -201,16 +199,4 @@ fn limits(policy: &Policy) -> BTreeMap<LimitId, Limit> {
         }
     }
     limits
-}
-
-/// A fact, as tests compare it. What is neither text, a whole number, true nor false is not known.
-fn value(fact: &serde_json::Value) -> Value {
-    match fact {
-        serde_json::Value::String(text) => Value::Text(text.clone()),
-        serde_json::Value::Bool(fact) => Value::Bool(*fact),
-        serde_json::Value::Number(number) if !number.is_f64() => {
-            Decimal::parse(&number.to_string()).map_or(Value::Null, Value::Number)
-        }
-        _ => Value::Null,
-    }
 }

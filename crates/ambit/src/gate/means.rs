@@ -13,6 +13,7 @@ use super::flight::Flights;
 use super::judge::Judge;
 use super::sessions::Sessions;
 use super::stops::Stops;
+use super::tasks::Tasks;
 use crate::confirm::people::{AgentUsers, Enrolled};
 use crate::confirm::queue::Queue;
 use crate::confirm::trip::Trips;
@@ -38,6 +39,8 @@ pub struct Means {
     pub flights: Flights,
     /// Who is stopped.
     pub stops: Stops,
+    /// The tasks that are open.
+    pub tasks: Tasks,
     /// As which operating-system users agents have come.
     pub users: AgentUsers,
     /// Who is connected.
@@ -162,6 +165,7 @@ impl Means {
         Ok(Means {
             queue: Queue::open(store.as_ref())?,
             stops: Stops::open(store.as_ref())?,
+            tasks: Tasks::open(store.as_ref())?,
             users: AgentUsers::open(store.as_ref())?,
             flights: Flights::default(),
             sessions: Sessions::default(),

@@ -13,6 +13,7 @@ pub mod rpc;
 pub mod session;
 pub mod sessions;
 pub mod stops;
+pub mod tasks;
 pub mod usage;
 
 use ambit_core::permit::Permit;

@@ -27,7 +27,8 @@ pub async fn pass(means: &Means, session: &Session, action: Action) -> Answer {
 async fn journey(means: &Means, session: &Session, action: Action) -> Result<Answer, Fault> {
     let id = means.chance()?.to_string().split_off(48);
     let ask = Ask { id, session, action: &action, digest: action.digest() };
-    if let Some(refusal) = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent)) {
+    let refusal = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent));
+    if let Some(refusal) = refusal.or_else(|| Refusal::of_task(means, session)) {
         return refuse(means, &ask, refusal).await;
     }
     for _ in 0..ATTEMPTS {
@@ -139,10 +140,11 @@ async fn take_turn(case: &Case<'_>, drift: Option<&Drift>) -> Result<Option<(Rul
             InForce::Judge(judge) if judge.release_digest() == case.judge.release_digest() => {}
             InForce::Judge(_) | InForce::Nothing(_) => return Ok(None),
         }
-        let Draft { ruling, entries, puts, durability, noted } = match Refusal::of_stop(means, agent) {
-            Some(refusal) => entries::stopped(case, refusal),
-            None => rule(case, drift)?,
-        };
+        let Draft { ruling, entries, puts, durability, noted } =
+            match Refusal::of_stop(means, agent).or_else(|| Refusal::of_task(means, case.ask.session)) {
+                Some(refusal) => entries::stopped(case, refusal),
+                None => rule(case, drift)?,
+            };
         match means.record(entries, puts, Durability::Soon).await {
             Ok(recorded) => {
                 if let Some(noted) = noted {

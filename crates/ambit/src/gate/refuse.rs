@@ -49,6 +49,8 @@ pub enum Cause {
     Uncounted,
     /// The action names another agent or task than its session.
     NotItsSession,
+    /// The session's task is over.
+    TaskOver,
 }
 
 impl Refusal {
@@ -65,6 +67,16 @@ impl Refusal {
 
     pub(crate) fn of_stop(means: &Means, agent: &str) -> Option<Refusal> {
         means.stops.of(agent).map(|stop| Refusal::stopped(agent, &stop))
+    }
+
+    /// A session of a task that was closed, or whose time is over, does nothing more.
+    pub(crate) fn of_task(means: &Means, session: &Session) -> Option<Refusal> {
+        let task = session.task.as_ref()?;
+        let open = means.tasks.open_now(&session.agent, &task.id, means.now()).is_some();
+        (!open).then(|| Refusal {
+            cause: Cause::TaskOver,
+            text: "refused: the task of this session is over\nhelp: do nothing more for it; a person opens another task if something is left to do".into(),
+        })
     }
 
     /// The refusal of a stopped agent.

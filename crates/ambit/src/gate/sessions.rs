@@ -32,12 +32,17 @@ impl Sessions {
 
     /// Cuts every session of an agent, or of everybody; their ids.
     pub fn sever(&self, agent: Option<&str>) -> Vec<String> {
+        self.cut(|session| agent.is_none_or(|agent| session.agent == agent))
+    }
+
+    /// Cuts every session that works on a task; their ids.
+    pub fn sever_task(&self, task: &str) -> Vec<String> {
+        self.cut(|session| session.task.as_ref().is_some_and(|of| of.id == task))
+    }
+
+    fn cut(&self, whose: impl Fn(&Session) -> bool) -> Vec<String> {
         let mut open = self.lock();
-        let ids: Vec<String> = open
-            .iter()
-            .filter(|(_, open)| agent.is_none_or(|agent| open.session.agent == agent))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let ids: Vec<String> = open.iter().filter(|(_, open)| whose(&open.session)).map(|(id, _)| id.clone()).collect();
         for id in &ids {
             if let Some(open) = open.remove(id) {
                 open.news.send_modify(|news| news.severed = true);

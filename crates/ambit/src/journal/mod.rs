@@ -68,6 +68,10 @@ pub enum Kind {
     Resumed,
     /// A token was made or revoked.
     Token,
+    /// A person opened a task; the payload is its request, who wrote that, and its facts.
+    TaskOpened,
+    /// A task ended: it was closed, its time was over, its agent was stopped.
+    TaskClosed,
     /// A session began.
     SessionOpened,
     /// A session ended.
@@ -86,7 +90,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 21] = [
+    pub const ALL: [Kind; 23] = [
         Kind::Asked,
         Kind::Decided,
         Kind::Held,
@@ -101,6 +105,8 @@ impl Kind {
         Kind::Stopped,
         Kind::Resumed,
         Kind::Token,
+        Kind::TaskOpened,
+        Kind::TaskClosed,
         Kind::SessionOpened,
         Kind::SessionClosed,
         Kind::Flagged,
@@ -128,6 +134,8 @@ impl Kind {
             Kind::Stopped => "stopped",
             Kind::Resumed => "resumed",
             Kind::Token => "token",
+            Kind::TaskOpened => "task-opened",
+            Kind::TaskClosed => "task-closed",
             Kind::SessionOpened => "session-opened",
             Kind::SessionClosed => "session-closed",
             Kind::Flagged => "flagged",

@@ -60,6 +60,8 @@ pub fn class(kind: Kind, details: &Value) -> (Class, Activity) {
         Kind::Released => (ENTITY, (10, "Activate")),
         Kind::Stopped => (ENTITY, (12, "Suspend")),
         Kind::Resumed => (ENTITY, (13, "Resume")),
+        Kind::TaskOpened => (ENTITY, (1, "Create")),
+        Kind::TaskClosed => (ENTITY, (4, "Delete")),
         Kind::Token if change == "revoked" => (ENTITY, (4, "Delete")),
         Kind::Token => (ENTITY, (1, "Create")),
         Kind::Person if change == "withdrawn" => (ENTITY, (7, "Unenroll")),
@@ -339,6 +341,9 @@ fn entity(record: &Record) -> Value {
         }
         Kind::Token => json!({
             "type_id": 99, "type": "Token", "name": agent, "uid": details.get("token").cloned().unwrap_or_default(),
+        }),
+        Kind::TaskOpened | Kind::TaskClosed => json!({
+            "type_id": 99, "type": "Task", "name": agent, "uid": details.get("task").cloned().unwrap_or_default(),
         }),
         Kind::Person => {
             let person = record.person.as_deref().unwrap_or("unknown");

@@ -29,6 +29,9 @@ pub struct Token {
     /// The person at whose hands the agent runs, where one was named: an asker, who cannot confirm what asks for somebody else.
     #[serde(default)]
     pub held_by: Option<String>,
+    /// The task that its sessions work on, and with which it ends; absent: it stands until it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// When it was revoked; it opens nothing since.
     pub revoked_at: Option<i64>,
     hash: String,
@@ -86,6 +89,34 @@ pub async fn make_held(
     made_by: Option<&str>,
     held_by: Option<&str>,
 ) -> Result<(Secret, Token), TokenError> {
+    let drawn = draw(journal, agent, made_by, held_by, None)?;
+    journal.write(vec![drawn.entry], vec![drawn.put], Durability::Now).await?;
+    Ok((drawn.text, drawn.token))
+}
+
+/// A token that is still to be committed.
+pub struct Drawn {
+    /// What its holder presents.
+    pub text: Secret,
+    /// The token.
+    pub token: Token,
+    /// Its record.
+    pub entry: Entry,
+    /// Its change of the store.
+    pub put: Put,
+}
+
+/// Draws a token, to be committed together with what it is for. `task`: its sessions work on that task.
+///
+/// # Errors
+/// When the agent's name cannot be one, or there is no randomness.
+pub fn draw(
+    journal: &Journal,
+    agent: &str,
+    made_by: Option<&str>,
+    held_by: Option<&str>,
+    task: Option<&str>,
+) -> Result<Drawn, TokenError> {
     let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
     journal.world().random(&mut id)?;
     journal.world().random(&mut *secret)?;
@@ -95,13 +126,14 @@ pub async fn make_held(
         made_at: journal.world().now().0,
         made_by: made_by.map(Into::into),
         held_by: held_by.map(Into::into),
+        task: task.map(Into::into),
         revoked_at: None,
         hash: hash(&id, &digits).to_string(),
         id,
     };
     let text = Secret::from(format!("{PREFIX}{}_{}", token.id, *digits));
-    write(journal, &token, 0, made_by, "made").await?;
-    Ok((text, token))
+    let (entry, put) = change(&token, 0, made_by, "made")?;
+    Ok(Drawn { text, token, entry, put })
 }
 
 /// Whose token it is that somebody presents.
@@ -127,12 +159,41 @@ pub fn verify(store: &dyn Store, presented: &str) -> Result<Presented, TokenErro
 /// # Errors
 /// `Unknown` when there is none of that id.
 pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<Token, TokenError> {
-    let (mut token, version) = find(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
-    if token.revoked_at.is_none() {
-        token.revoked_at = Some(journal.world().now().0);
-        write(journal, &token, version, by, "revoked").await?;
+    let (token, changed) = revocation(journal, id, by)?;
+    if let Some((entry, put)) = changed {
+        journal.write(vec![entry], vec![put], Durability::Now).await?;
     }
     Ok(token)
+}
+
+/// The end of a token, to be committed together with what it was for; nothing is left to commit where it has ended.
+///
+/// # Errors
+/// As [`revoke`].
+pub fn revocation(journal: &Journal, id: &str, by: Option<&str>) -> Result<(Token, Option<(Entry, Put)>), TokenError> {
+    let (mut token, version) = find(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
+    if token.revoked_at.is_some() {
+        return Ok((token, None));
+    }
+    token.revoked_at = Some(journal.world().now().0);
+    let changed = change(&token, version, by, "revoked")?;
+    Ok((token, Some(changed)))
+}
+
+/// The changes that forget the tokens of tasks that ended before a moment: nobody comes with them any more, and their
+/// records stay. A standing token is kept, because whoever presents a revoked one is to be told from a stranger.
+///
+/// # Errors
+/// When the store fails or holds something else.
+pub fn outlived(store: &dyn Store, agent: &str, before: i64) -> Result<Vec<Put>, TokenError> {
+    let mut puts = Vec::new();
+    for found in store.scan(&format!("token/{}/", name(agent)?))? {
+        let token = read(&found)?;
+        if token.task.is_some() && token.revoked_at.is_some_and(|at| at < before) {
+            puts.push(Put { key: found.key, expect: found.version, value: None });
+        }
+    }
+    Ok(puts)
 }
 
 /// The tokens of an agent, or all; revoked ones too.
@@ -147,23 +208,16 @@ pub fn list(store: &dyn Store, agent: Option<&str>) -> Result<Vec<Token>, TokenE
     store.scan(&prefix)?.iter().map(read).collect()
 }
 
-async fn write(
-    journal: &Journal,
-    token: &Token,
-    expect: u64,
-    by: Option<&str>,
-    change: &str,
-) -> Result<(), TokenError> {
+fn change(token: &Token, expect: u64, by: Option<&str>, change: &str) -> Result<(Entry, Put), TokenError> {
     let key = key(token);
     let value = serde_json::to_vec(token).map_err(|_| TokenError::Malformed(key.clone()))?;
-    let entry = Entry {
-        agent: Some(token.agent.clone()),
-        person: by.map(Into::into),
-        details: serde_json::json!({"change": change, "token": token.id}),
-        ..Entry::new(Kind::Token)
-    };
-    journal.write(vec![entry], vec![Put { key, expect, value: Some(value) }], Durability::Now).await?;
-    Ok(())
+    let mut details = serde_json::json!({"change": change, "token": token.id});
+    if let (Some(task), Some(details)) = (&token.task, details.as_object_mut()) {
+        details.insert("task".into(), task.as_str().into());
+    }
+    let entry =
+        Entry { agent: Some(token.agent.clone()), person: by.map(Into::into), details, ..Entry::new(Kind::Token) };
+    Ok((entry, Put { key, expect, value: Some(value) }))
 }
 
 fn find(store: &dyn Store, id: &str) -> Result<Option<(Token, u64)>, TokenError> {

@@ -14,7 +14,7 @@ pub const GATES: [SystemKind; 1] = [SystemKind::Mcp];
 pub fn sight(config: &Config, agent: &str) -> Sight {
     let user = config.agents.get(agent).and_then(|agent| agent.os_user.as_deref());
     let same_user = user.is_none_or(|user| is_own_user(user).unwrap_or(true));
-    Sight { gates: GATES.to_vec(), same_user, tasks: false }
+    Sight { gates: GATES.to_vec(), same_user }
 }
 
 /// Whether that is the operating-system user of this process, by name or by number; `None` when that cannot be told.

@@ -154,6 +154,33 @@ impl Snapshot {
         self.part(LOCK)
     }
 
+    /// The text of the file of a list; `None`: it has no such list, or its members stand in `ambit.toml`.
+    #[must_use]
+    pub fn list_text(&self, name: &str) -> Option<&str> {
+        self.parts.get(&format!("{LIST}{name}")).map(String::as_str)
+    }
+
+    /// The same with another text for the file of a list; `None` where there is no such file.
+    #[must_use]
+    pub fn with_list(&self, name: &str, text: String) -> Option<Snapshot> {
+        let mut changed = self.clone();
+        *changed.parts.get_mut(&format!("{LIST}{name}"))? = text;
+        Some(changed)
+    }
+
+    /// The one list by whose file two snapshots differ; `None` where they are the same, or differ in something else.
+    #[must_use]
+    pub fn differs_in_list(&self, other: &Snapshot) -> Option<&str> {
+        if self.parts.len() != other.parts.len() {
+            return None;
+        }
+        let mut differing = self.parts.iter().filter(|(name, text)| other.parts.get(*name) != Some(text));
+        match (differing.next(), differing.next()) {
+            (Some((name, _)), None) if other.parts.contains_key(name) => name.strip_prefix(LIST),
+            _ => None,
+        }
+    }
+
     fn part(&self, name: &str) -> &str {
         self.parts.get(name).map_or("", String::as_str)
     }
@@ -164,6 +191,13 @@ fn part(text: &str) -> Option<(&str, usize, &str)> {
     let (line, after) = text.split_once('\n')?;
     let (name, length) = line.split_once(' ')?;
     Some((name, length.parse().ok()?, after))
+}
+
+/// The members that the text of a list's file holds, in their order.
+#[must_use]
+pub fn members_of(text: &str) -> Vec<&str> {
+    let lines = text.split_inclusive('\n').map(|line| line.trim_end_matches(['\n', '\r']));
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 fn read_bounded(path: &Path) -> Result<String, SnapshotError> {

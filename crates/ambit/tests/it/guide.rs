@@ -110,8 +110,17 @@ fn line_matches(expected: &str, said: &str) -> bool {
 
 #[test]
 fn the_first_scope_is_written_released_and_used_as_the_guide_says() {
+    follow_to_the_end(include_str!("../../../../docs/guide/first-scope.md"));
+}
+
+#[test]
+fn an_agent_works_on_one_task_as_the_guide_says() {
+    follow_to_the_end(include_str!("../../../../docs/guide/one-task.md"));
+}
+
+fn follow_to_the_end(document: &str) {
     let dir = tempfile::tempdir().unwrap();
-    follow(include_str!("../../../../docs/guide/first-scope.md"), dir.path());
+    follow(document, dir.path());
     // The guide leaves a daemon behind, as a reader's would be; this one is ended by its number.
     let status: serde_json::Value = serde_json::from_str(&run("ambit status --format json", dir.path())).unwrap();
     let ended = Command::new("kill").arg(status["process"].to_string()).status().unwrap();

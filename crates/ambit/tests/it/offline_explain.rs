@@ -68,15 +68,15 @@ fn and_as_a_page() {
 
     It can write:
 
-    - `call bank.send_money where recipient is in the request and amount is in the request, at most 100 of amount per hour, for pay-bill, otherwise a human` (not visible here)
-      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
+    - `call bank.send_money where recipient is in the request and amount is in the request, at most 100 of amount per hour, for pay-bill, otherwise a human` (advised)
+      - ``counts in such a task alone, which a person opens (`ambit task open`)``
       - `asked: the owner, the backup owner, or the person for whom the task runs (emma)`
-    - `call bank.send_money where recipient is the task's payee, for refund` (not visible here)
-      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
-    - `call chat.send where channel is in the request` (not visible here)
-      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
-    - `call chat.invite where users[] is in the request, for invite` (not visible here)
-      - ``no gate can be told of a task yet: this line counts in `ambit try` and `ambit test` alone``
+    - `call bank.send_money where recipient is the task's payee, for refund` (advised)
+      - ``counts in such a task alone, which a person opens (`ambit task open`)``
+    - `call chat.send where channel is in the request` (advised)
+      - ``counts in a task alone, which a person opens (`ambit task open`)``
+    - `call chat.invite where users[] is in the request, for invite` (advised)
+      - ``counts in such a task alone, which a person opens (`ambit task open`)``
 
     No line asks for a human.
 
@@ -87,9 +87,36 @@ fn and_as_a_page() {
     Anything outside this scope is refused.
 
     advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
-
-    not visible here: no gate of Ambit sees this yet.
     "#);
+}
+
+#[test]
+fn and_as_it_holds_in_a_task() {
+    insta::assert_snapshot!(bank().ambit(&["explain", "clerk", "--task", "refund"]).out, @r#"
+    Clerk
+    clerk, for which emma@acme.example answers
+    as it holds in the task refund
+
+    Pays bills and passes messages on, for the person who asks.
+
+    This agent can read
+      - bank.get_balance [advised]
+
+    It can write
+      - call bank.send_money where recipient is the task's payee, for refund [advised]
+      - call chat.send where channel is in the request [advised]
+
+    No line asks for a human.
+
+    It cannot touch
+      - call bank.send_money where amount is above 1000 [advised]
+
+    Anything outside this scope is refused.
+    advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
+    "#);
+    let wrong = bank().ambit(&["explain", "clerk", "--task", "refunt"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("did you mean `refund`?"), "{}", wrong.err);
 }
 
 #[test]

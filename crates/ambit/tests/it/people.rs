@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 const AMBIT: &str = env!("CARGO_BIN_EXE_ambit");
 
 /// The refund helper's example in a directory of its own, with Dana and Sam as people. The daemon ends with it.
-struct Town {
+pub struct Town {
     dir: tempfile::TempDir,
 }
 
 impl Town {
-    fn new() -> Town {
+    pub fn new() -> Town {
         let town = Town { dir: tempfile::tempdir().unwrap() };
         std::fs::set_permissions(town.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/refund-helper");
@@ -33,52 +33,64 @@ impl Town {
     }
 
     /// With Dana enrolled, a release in force, and a token in `tok`.
-    fn released() -> Town {
+    pub fn released() -> Town {
         let town = Town::new();
-        town.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
-        town.fine_as("dana", &["release", "refund-helper", "--because", "the first"]);
-        town.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);
+        town.begin(&[]);
         town
     }
 
-    fn path(&self) -> &Path {
+    /// As [`Town::released`], with another page, ready or not.
+    pub fn with(scope: &str) -> Town {
+        let town = Town::new();
+        std::fs::write(town.path().join("SCOPE.md"), scope).unwrap();
+        town.begin(&["--anyway"]);
+        town
+    }
+
+    pub fn begin(&self, more: &[&str]) {
+        self.fine(&["setup", "--person", "dana", "--passphrase-file", "dana.pass"]);
+        self.fine_as("dana", &[&["release", "refund-helper", "--because", "the first"], more].concat());
+        self.fine_as("dana", &["token", "refund-helper", "--unattended", "--to", "tok"]);
+    }
+
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(AMBIT);
         command.current_dir(self.path()).env("AMBIT_PEOPLE", self.path().join("people")).stdin(Stdio::null());
         command.env_remove("AMBIT_CONFIG").env_remove("AMBIT_TOKEN").env_remove("AMBIT_SOCKET");
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub fn run(&self, args: &[&str]) -> Output {
         self.command().args(args).output().unwrap()
     }
 
     #[track_caller]
-    fn fine(&self, args: &[&str]) -> String {
+    pub fn fine(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}\n{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[track_caller]
-    fn fine_as(&self, person: &str, args: &[&str]) -> String {
+    pub fn fine_as(&self, person: &str, args: &[&str]) -> String {
         let file = format!("{person}.pass");
         self.fine(&[args, &["--as", person, "--passphrase-file", &file]].concat())
     }
 
     /// The command ends with that code, and says that.
     #[track_caller]
-    fn not(&self, code: i32, says: &str, args: &[&str]) {
+    pub fn not(&self, code: i32, says: &str, args: &[&str]) {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}\n{}", said(&output));
         assert!(said(&output).contains(says), "{args:?} does not say `{says}`:\n{}", said(&output));
     }
 
     /// Ends the daemon, and waits until its door is closed.
-    fn end(&self) {
+    pub fn end(&self) {
         let status = self.run(&["status", "--format", "json"]);
         let status: Value = serde_json::from_slice(&status.stdout).unwrap_or(Value::Null);
         let Some(process) = status["process"].as_u64() else { return };
@@ -91,10 +103,15 @@ impl Town {
         }
     }
 
-    fn agent(&self) -> Agent {
+    pub fn agent(&self) -> Agent {
+        self.agent_with("tok")
+    }
+
+    /// The agent's client, with the token in that file.
+    pub fn agent_with(&self, token: &str) -> Agent {
         let mut child = self
             .command()
-            .args(["mcp", "--agent", "refund-helper", "--token-file", "tok"])
+            .args(["mcp", "--agent", "refund-helper", "--token-file", token])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -108,13 +125,13 @@ impl Town {
         agent
     }
 
-    fn kinds(&self) -> Vec<String> {
+    pub fn kinds(&self) -> Vec<String> {
         let records = self.fine(&["journal", "tail", "-n", "1000", "--format", "json"]);
         let kind = |line: &str| serde_json::from_str::<Value>(line).unwrap()["kind"].as_str().unwrap().to_owned();
         records.lines().map(kind).collect()
     }
 
-    fn first_hold(&self) -> String {
+    pub fn first_hold(&self) -> String {
         for _ in 0..200 {
             let inbox: Value = serde_json::from_str(&self.fine(&["inbox", "--format", "json"])).unwrap();
             if let Some(id) = inbox["holds"][0]["id"].as_str() {
@@ -132,7 +149,7 @@ impl Drop for Town {
     }
 }
 
-struct Agent {
+pub struct Agent {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -140,7 +157,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn send(&mut self, method: &str, params: &Value) {
+    pub fn send(&mut self, method: &str, params: &Value) {
         self.id += 1;
         let request = json!({ "jsonrpc": "2.0", "id": self.id, "method": method, "params": params });
         // The other end may be gone: the answer will tell.
@@ -148,7 +165,7 @@ impl Agent {
     }
 
     /// The answer to the last request; null when the connection has ended.
-    fn answer(&mut self) -> Value {
+    pub fn answer(&mut self) -> Value {
         loop {
             let mut line = String::new();
             if self.output.read_line(&mut line).unwrap_or(0) == 0 {
@@ -161,12 +178,12 @@ impl Agent {
         }
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.send(method, params);
         self.answer()
     }
 
-    fn call(&mut self, tool: &str, arguments: Value) -> Value {
+    pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         self.ask("tools/call", &json!({ "name": tool, "arguments": arguments }))
     }
 }
@@ -178,11 +195,11 @@ impl Drop for Agent {
     }
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn refund(amount: u64) -> Value {
+pub fn refund(amount: u64) -> Value {
     json!({ "order": 70369, "amount": amount, "currency": "EUR", "reason": "Kept in nobody's memory." })
 }
 

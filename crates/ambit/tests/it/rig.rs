@@ -15,10 +15,12 @@ use ambit::confirm::sweep::sweep;
 use ambit::confirm::{Kept, change, shown, wait};
 use ambit::daemon::releases::{self, KeptRelease, PART, Releases};
 use ambit::daemon::start::{Found, start};
+use ambit::daemon::tasks::{self, LONGEST_SECONDS, Opening, TaskError};
 use ambit::gate::Answer;
 use ambit::gate::means::{Means, Settings, Systems};
 use ambit::gate::pass::pass;
-use ambit::gate::session::{OpenTask, Session};
+use ambit::gate::session::Session;
+use ambit::gate::tasks::open_task;
 use ambit::gate::{Sent, execute};
 use ambit::journal::{Journal, Kind, Mode, Record};
 use ambit::keys::{InstallationKeys, PublicKey, Signature, hex};
@@ -253,6 +255,19 @@ pub fn session(agent: &str) -> Session {
     Session { id: "s-1".into(), agent: agent.into(), askers: ["tess".to_owned()].into(), task: None, peer_user: None }
 }
 
+/// A task without a name, on a request that somebody outside wrote.
+pub fn opening() -> Opening {
+    Opening {
+        agent: "helper".into(),
+        name: None,
+        request: Some("give her the money back".into()),
+        author: Some("customer@elsewhere.example".into()),
+        facts: vec![],
+        lasts_seconds: LONGEST_SECONDS,
+        on_behalf_of: None,
+    }
+}
+
 pub fn settings() -> Settings {
     Settings { wait: Duration::ZERO, ..Settings::default() }
 }
@@ -444,25 +459,26 @@ impl Rig {
         self.releases.of("helper").unwrap().last().map_or(0, |kept| kept.release.number)
     }
 
-    /// The session works on that task from here on, which a trusted caller opened.
-    pub fn begin_task(&mut self, id: &str, on_behalf_of: &str) {
-        let task = OpenTask {
-            id: id.into(),
-            agent: "helper".into(),
-            name: "refund".into(),
-            request: Some("give her the money back".into()),
-            author: Some("customer@elsewhere.example".into()),
-            facts: vec![],
-            opened_by: "tess".into(),
-            on_behalf_of: Some(on_behalf_of.into()),
-        };
-        let value = Some(serde_json::to_vec(&task).unwrap());
-        self.put(Put { key: format!("task/{id}"), expect: 0, value });
+    /// Tess opens a task; its id.
+    pub fn open_task(&self, opening: Opening) -> Result<String, TaskError> {
+        run(tasks::open(&self.means, opening, "tess")).map(|opened| opened.task.id)
+    }
+
+    /// The session works on that task from here on.
+    pub fn enter(&mut self, id: &str) {
+        let task = open_task(&self.means, "helper", id).unwrap().expect("it is open");
         self.session.task = Some(Arc::new(task));
     }
 
+    /// The session works on a task that Tess opened for somebody; its id.
+    pub fn begin_task(&mut self, on_behalf_of: &str) -> String {
+        let id = self.open_task(Opening { on_behalf_of: Some(on_behalf_of.into()), ..opening() }).unwrap();
+        self.enter(&id);
+        id
+    }
+
     pub fn end_task(&self, id: &str) {
-        self.put(Put { key: format!("task/{id}"), expect: 1, value: None });
+        run(tasks::close(&self.means, id, Some("tess"), "it is done")).unwrap().expect("it was open");
     }
 
     pub fn put(&self, put: Put) {
