@@ -10,7 +10,7 @@ use super::Exit;
 use super::args::{Format, Printed};
 use super::attempt::{no_page, word};
 use super::options::Options;
-use super::output::{self, Table, style};
+use super::output::{self, Progress, Table, style};
 use crate::escape::escape;
 use crate::offline::attack::{self, Attack, Attacked, KINDS, NOT_TRIED};
 use crate::offline::test::source;
@@ -59,7 +59,10 @@ pub fn run(args: &AttackArgs, options: &Options) -> anyhow::Result<Exit> {
     };
     let page = page.map_err(no_page)?;
     let sources = source::sources(&page.path, &page.policy).map_err(no_page)?;
-    let attacked = attack::run(&page.policy, &around, &sources, Real.now().date());
+    let mut progress = None;
+    let mut watch = |_, all: usize| progress.get_or_insert_with(|| Progress::new("attacking", all as u64)).step();
+    let attacked = attack::run(&page.policy, &around, &sources, Real.now().date(), &mut watch);
+    drop(progress);
     let got_through = attacked.through().count();
     let file = page.shown();
     match args.printed.format {

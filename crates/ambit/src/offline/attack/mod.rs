@@ -113,14 +113,18 @@ impl Target<'_> {
     }
 }
 
+/// How far the work has come: so many calls are done, of so many.
+pub type Watch<'a> = &'a mut dyn FnMut(usize, usize);
+
 /// Tries every attack. The same page, scenarios and day give the same outcome.
 #[must_use]
-pub fn run(policy: &Policy, around: &Surroundings, sources: &[Source], today: Date) -> Attacked {
+pub fn run(policy: &Policy, around: &Surroundings, sources: &[Source], today: Date, watch: Watch<'_>) -> Attacked {
     let as_of = day(policy, today);
     let target = Target { policy, around, now: noon(as_of) };
     let bases = base::of(&target, sources);
     let mut attacks = hidden(&target);
-    for base in &bases {
+    for (done, base) in bases.iter().enumerate() {
+        watch(done, bases.len());
         let plans = disguise::plans(&target, base).into_iter().chain(pose::plans(&target, base));
         attacks.extend(plans.map(|plan| tried(&target, base, plan)));
         attacks.extend(split::attacks(&target, base));
