@@ -10,6 +10,7 @@ pub mod completions;
 pub mod demo;
 pub mod explain;
 pub mod inbox;
+pub mod init;
 pub mod inventory;
 pub mod journal;
 pub mod link;
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
+        Command::Init(args) => init::run(&args),
         Command::Inventory(args) => inventory::run(&args, options),
         Command::Explain(args) => explain::run(&args, options),
         Command::Try(args) => attempt::run(&args, options),

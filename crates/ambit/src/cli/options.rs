@@ -32,6 +32,12 @@ impl Options {
         Options { config: args.config.clone(), socket: args.socket.clone() }
     }
 
+    /// As if that `ambit.toml` had been named.
+    #[must_use]
+    pub fn at(config: PathBuf) -> Options {
+        Options { config: Some(config), socket: None }
+    }
+
     /// Where `ambit.toml` is.
     ///
     /// # Errors
