@@ -3,7 +3,7 @@
 
 mod told;
 
-use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -76,11 +76,11 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     }
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    let mut talk = (terminal && !args.draft && args.printed.format == Format::Human).then(Talk::new);
+    let talk = (terminal && !args.draft && args.printed.format == Format::Human).then_some(Talk);
 
     let place = match &args.from {
         Some(from) => formats::place_of(&std::path::absolute(from)?, home.as_deref()),
-        None => choose(&here, home.as_deref(), talk.as_mut())?,
+        None => choose(&here, home.as_deref(), talk.as_ref())?,
     };
     let file = formats::read(&place, &here).map_err(|error| {
         let message = format!("`{}` cannot be imported: {error}", place.path.display());
@@ -104,9 +104,9 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     };
     let (mut servers, stays) = plan::servers(&file, &args.only, &around).map_err(blocked)?;
     told::note_reach(&mut servers, &file);
-    let owner = owner(args, talk.as_mut())?;
+    let owner = owner(args, talk.as_ref())?;
     let person = person_of(&owner, &agent);
-    if let Some(talk) = &mut talk {
+    if let Some(talk) = &talk {
         say(&told::commands(&file, &servers));
         if !talk.agreed("start them, to ask what they offer?")? {
             say("nothing was started, and nothing was written");
@@ -115,8 +115,11 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     }
     let (lock, left_out) = look_at(&mut servers, &dir)?;
     let all: Vec<Offer> = lock.systems.iter().flat_map(|(name, system)| offers(name, system)).collect();
-    let (answers, purpose) = match &mut talk {
-        Some(talk) => (questions::ask(&all, &mut talk.from, &mut io::stderr())?, talk.purpose()?),
+    let (answers, purpose) = match &talk {
+        Some(talk) => {
+            let answers = questions::ask(&all, &mut io::stdin().lock(), &mut io::stderr())?;
+            (answers, talk.purpose()?)
+        }
         None => (questions::careful(&all), None),
     };
     let answered = talk.is_some();
@@ -141,12 +144,13 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         owner: &owner,
         person: &person,
         here: &here,
+        asked: talk.is_some(),
     };
     if args.dry_run {
         told.print(args.printed.format)?;
         return Ok(Exit::Fine);
     }
-    if let Some(talk) = &mut talk {
+    if let Some(talk) = &talk {
         say(&told.writes());
         if !talk.agreed("write this?")? {
             say("nothing was written");
@@ -155,7 +159,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
     }
     write::write(&plan).map_err(|error| link::split(Exit::Fault, &error.to_string()))?;
     told.print(args.printed.format)?;
-    if let Some(talk) = &mut talk {
+    if let Some(talk) = &talk {
         finish(talk, &plan, &agent, &person)?;
     }
     Ok(Exit::Fine)
@@ -166,7 +170,7 @@ fn blocked(why: Blocked) -> Trouble {
 }
 
 /// The one file that was found, or the one that the person chooses.
-fn choose(here: &Path, home: Option<&Path>, talk: Option<&mut Talk>) -> anyhow::Result<Place> {
+fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Result<Place> {
     let mut found: Vec<(Place, String)> = Vec::new();
     for place in formats::known(here, home).into_iter().filter(|place| place.path.exists()) {
         let shown = escape(&crate::home::shown(&place.path));
@@ -233,7 +237,7 @@ fn agent(args: &InitArgs, place: &Place) -> Result<String, Trouble> {
     Ok(if name.is_empty() { place.client.agent().to_owned() } else { name })
 }
 
-fn owner(args: &InitArgs, talk: Option<&mut Talk>) -> anyhow::Result<String> {
+fn owner(args: &InitArgs, talk: Option<&Talk>) -> anyhow::Result<String> {
     match (&args.owner, talk) {
         (Some(owner), _) if is_address(owner) => Ok(owner.clone()),
         (Some(owner), _) => {
@@ -325,7 +329,7 @@ fn take_back(args: &InitArgs, dir: &Path) -> anyhow::Result<Exit> {
 }
 
 /// What only a person can do, where they want to do it now: their key, a release, a token.
-fn finish(talk: &mut Talk, plan: &plan::Plan, agent: &str, person: &str) -> anyhow::Result<()> {
+fn finish(talk: &Talk, plan: &plan::Plan, agent: &str, person: &str) -> anyhow::Result<()> {
     if !talk.agreed("make your key, put the page in force and make the agent's token now?")? {
         return Ok(());
     }
@@ -367,29 +371,23 @@ fn finish(talk: &mut Talk, plan: &plan::Plan, agent: &str, person: &str) -> anyh
 }
 
 /// The person at the terminal.
-struct Talk {
-    from: BufReader<io::Stdin>,
-}
+struct Talk;
 
 impl Talk {
-    fn new() -> Talk {
-        Talk { from: BufReader::new(io::stdin()) }
-    }
-
-    fn ask(&mut self, question: &str) -> io::Result<String> {
+    fn ask(&self, question: &str) -> io::Result<String> {
         write!(io::stderr(), "{question}")?;
         io::stderr().flush()?;
-        questions::line(&mut self.from)
+        questions::line(&mut io::stdin().lock())
     }
 
     /// Whether they say yes; anything else is no.
-    fn agreed(&mut self, question: &str) -> io::Result<bool> {
+    fn agreed(&self, question: &str) -> io::Result<bool> {
         let answer = self.ask(&format!("{question} [y/N] "))?;
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// What the agent is for, as far as a page can say it.
-    fn purpose(&mut self) -> io::Result<Option<String>> {
+    fn purpose(&self) -> io::Result<Option<String>> {
         loop {
             let purpose = self.ask("\nwhat is this agent for, in a sentence? ")?;
             if purpose.is_empty() {

@@ -45,7 +45,7 @@ pub struct Change {
 /// When it is not JSON, or no object.
 pub fn read<T>(text: &str, with: impl FnOnce(&Object<'_>) -> Result<T, DocumentError>) -> Result<T, DocumentError> {
     let (_, body) = without_mark(text);
-    let parsed = parse(body)?;
+    let parsed = parse(body, false)?;
     match &parsed.value {
         Some(Value::Object(root)) => with(root),
         _ => Err(DocumentError::NotObject("the file".to_owned())),
@@ -103,7 +103,7 @@ pub fn members<'a, 'b>(object: &'b Object<'a>) -> Result<Vec<(&'b str, &'b Value
 /// When a change names what is not there.
 pub fn edit(text: &str, changes: &[Change]) -> Result<String, DocumentError> {
     let (mark, body) = without_mark(text);
-    let parsed = parse(body)?;
+    let parsed = parse(body, true)?;
     let Some(Value::Object(root)) = &parsed.value else {
         return Err(DocumentError::NotObject("the file".to_owned()));
     };
@@ -131,7 +131,7 @@ fn without_mark(text: &str) -> (&str, &str) {
     text.strip_prefix('\u{feff}').map_or(("", text), |body| ("\u{feff}", body))
 }
 
-fn parse(body: &str) -> Result<ParseResult<'_>, DocumentError> {
+fn parse(body: &str, tokens: bool) -> Result<ParseResult<'_>, DocumentError> {
     // What VS Code takes in its own files, and nothing that only some readers take.
     let options = ParseOptions {
         allow_comments: true,
@@ -145,7 +145,7 @@ fn parse(body: &str) -> Result<ParseResult<'_>, DocumentError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: true };
+    let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens };
     jsonc_parser::parse_to_ast(body, &collect, &options)
         .map_err(|error| DocumentError::NotJson(escape(&error.to_string())))
 }
@@ -261,7 +261,7 @@ fn name_of<'b>(name: &'b ObjectPropName<'_>) -> &'b str {
 fn verify(before: &str, after: &str, changes: &[Change]) -> Result<(), DocumentError> {
     let (_, before) = without_mark(before);
     let (_, after) = without_mark(after);
-    let (old, new) = (parse(before)?, parse(after)?);
+    let (old, new) = (parse(before, false)?, parse(after, false)?);
     let (Some(Value::Object(old)), Some(Value::Object(new))) = (&old.value, &new.value) else {
         return Err(DocumentError::Edit);
     };

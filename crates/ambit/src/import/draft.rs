@@ -169,7 +169,7 @@ mod tests {
     use ambit_core::scope::parse::parse;
 
     fn answers() -> Answers {
-        let offer = |name: &str, tool| Offer { system: "fs".into(), name: name.into(), tool };
+        let offer = |name: &str, tool| Offer { system: "fs".into(), name: name.into(), tool, says: String::new() };
         [
             (offer("read_file", true), Section::CanRead),
             (offer("resource", false), Section::CanRead),

@@ -18,19 +18,25 @@ pub struct Offer {
     pub name: String,
     /// Whether it is a tool; else resources or prompts, which are read.
     pub tool: bool,
+    /// What its server says that it does, cut short; shown, and never believed.
+    pub says: String,
 }
 
 /// What a system offers, in the order in which it is asked about.
 #[must_use]
 pub fn offers(name: &str, system: &lock::System) -> Vec<Offer> {
-    let offer = |what: &str, tool| Offer { system: name.to_owned(), name: what.to_owned(), tool };
-    let mut all: Vec<Offer> = system.tools.keys().map(|tool| offer(tool, true)).collect();
+    let offer = |what: &str, tool, says| Offer { system: name.to_owned(), name: what.to_owned(), tool, says };
+    let tool = |(name, definition): (&String, &lock::Definition)| {
+        let read = definition.read_tool().ok();
+        offer(name, true, read.and_then(|tool| tool.description).map_or_else(String::new, |text| short(&text)))
+    };
+    let mut all: Vec<Offer> = system.tools.iter().map(tool).collect();
     // A tool of that name stands in their place: a line could not say which of the two it means.
     if system.resources && !system.tools.contains_key("resource") {
-        all.push(offer("resource", false));
+        all.push(offer("resource", false, "all of its resources".to_owned()));
     }
     if !system.prompts.is_empty() && !system.tools.contains_key("prompt") {
-        all.push(offer("prompt", false));
+        all.push(offer("prompt", false, "all of its prompts".to_owned()));
     }
     all
 }
@@ -57,10 +63,12 @@ pub fn ask(offers: &[Offer], from: &mut impl BufRead, to: &mut impl Write) -> io
         if left.is_empty() {
             continue;
         }
+        let long = |offer: &&Offer| escape(&offer.system).len() + escape(&offer.name).len() + 1;
+        let width = left.iter().map(long).max().unwrap_or(0).min(40);
         writeln!(to, "\n{} of 4. {}", number + 1, question(section))?;
         for (number, offer) in left.iter().enumerate() {
-            let kind = if offer.tool { "" } else { "  (all of them)" };
-            writeln!(to, "  {:>3}  {}.{}{kind}", number + 1, escape(&offer.system), escape(&offer.name))?;
+            let name = format!("{}.{}", escape(&offer.system), escape(&offer.name));
+            writeln!(to, "{}", format!("  {:>3}  {name:<width$}  {}", number + 1, escape(&offer.says)).trim_end())?;
         }
         let chosen = loop {
             write!(to, "numbers (such as 1 3-5), `all`, or nothing: ")?;
@@ -75,6 +83,18 @@ pub fn ask(offers: &[Offer], from: &mut impl BufRead, to: &mut impl Write) -> io
         }
     }
     Ok(answers)
+}
+
+/// The first sentence, or as much of it as stands on a line.
+fn short(text: &str) -> String {
+    const MOST: usize = 56;
+    let first = text.split(['\n', '\r']).find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    let first = first.split_once(". ").map_or(first, |(sentence, _)| sentence);
+    let mut short: String = first.chars().take(MOST).collect();
+    if first.chars().count() > MOST {
+        short.push('…');
+    }
+    short
 }
 
 fn question(section: Section) -> &'static str {
@@ -127,7 +147,8 @@ mod tests {
     use super::*;
 
     fn offer(name: &str) -> Offer {
-        Offer { system: "fs".into(), name: name.into(), tool: name != "resource" }
+        let says = if name == "read_file" { "Reads a \u{1b}[31mfile".to_owned() } else { String::new() };
+        Offer { system: "fs".into(), name: name.into(), tool: name != "resource", says }
     }
 
     #[test]
@@ -139,10 +160,10 @@ mod tests {
         insta::assert_snapshot!(said, @r"
 
         1 of 4. What can it read, by itself? By answering you say that calling these changes nothing; what their server says of that is not believed.
-            1  fs.read_file
+            1  fs.read_file   Reads a \u{1b}[31mfile
             2  fs.write_file
             3  fs.move_file
-            4  fs.resource  (all of them)
+            4  fs.resource
         numbers (such as 1 3-5), `all`, or nothing: `9` is none of 1 to 4
         numbers (such as 1 3-5), `all`, or nothing: 
         2 of 4. What can it write, by itself?

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -96,7 +95,7 @@ pub fn undo(dir: &Path, state: &Path, force: bool, dry_run: bool) -> Result<Undo
         if stands.as_ref() != Some(&record.after) && !force {
             return Err(UndoError::Changed(record.file));
         }
-        let mode = fs::metadata(&record.backup).map_err(io(&record.backup))?.permissions().mode() & 0o7777;
+        let like = fs::metadata(&record.backup).map_err(io(&record.backup))?;
         if let Some(now) = now.filter(|_| stands.as_ref() != Some(&record.after)) {
             let aside = aside(&record.file);
             if !dry_run {
@@ -105,7 +104,7 @@ pub fn undo(dir: &Path, state: &Path, force: bool, dry_run: bool) -> Result<Undo
             undone.kept_changed = Some(aside);
         }
         if !dry_run {
-            replace(&record.file, &backup, mode).map_err(io(&record.file))?;
+            replace(&record.file, &backup, &like).map_err(io(&record.file))?;
         }
     }
     let remove = |path: &Path, undone: &mut Undone| -> Result<(), UndoError> {
@@ -182,6 +181,7 @@ mod tests {
     use super::super::write::tests::sample;
     use super::super::write::write;
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn undo_of(plan: &Plan, force: bool) -> Result<Undone, UndoError> {
         undo(&plan.dir, &plan.dir.join(".ambit"), force, false)

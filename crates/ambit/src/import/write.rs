@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::plan::{PRIVATE, Plan, record_path};
@@ -61,13 +61,13 @@ fn write_all(plan: &Plan, made: &mut Vec<PathBuf>) -> Result<(), WriteError> {
         let path = path.to_owned();
         move |error| WriteError::Io { path, error }
     };
-    let mode = fs::metadata(client).map_err(io(client))?.permissions().mode() & 0o7777;
-    new_file(&plan.record.backup, plan.before.as_bytes(), mode).map_err(io(&plan.record.backup))?;
+    let like = fs::metadata(client).map_err(io(client))?;
+    new_file(&plan.record.backup, plan.before.as_bytes(), &like).map_err(io(&plan.record.backup))?;
     made.push(plan.record.backup.clone());
     if fs::read(client).map_err(io(client))? != plan.before.as_bytes() {
         return Err(WriteError::Changed(client.clone()));
     }
-    replace(client, plan.after.as_bytes(), mode).map_err(io(client))
+    replace(client, plan.after.as_bytes(), &like).map_err(io(client))
 }
 
 fn create(path: &Path, content: &[u8], made: &mut Vec<PathBuf>) -> Result<(), WriteError> {
@@ -76,11 +76,11 @@ fn create(path: &Path, content: &[u8], made: &mut Vec<PathBuf>) -> Result<(), Wr
     Ok(())
 }
 
-/// Replaces a file whole, by one made beside it with that mode: a reader finds the old content or the new one.
+/// Replaces a file whole, by one made beside it with the mode and the owner of `like`: a reader finds the old content or the new one.
 ///
 /// # Errors
 /// When the file system fails; the old content stands then.
-pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".ambit-new");
     let beside = PathBuf::from(beside);
@@ -89,7 +89,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    new_file(&beside, content, mode)?;
+    new_file(&beside, content, like)?;
     if let Err(error) = fs::rename(&beside, path) {
         let _ = fs::remove_file(&beside);
         return Err(error);
@@ -98,12 +98,20 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Makes a file that is not there yet, durable before this returns.
-fn new_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn new_file(path: &Path, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
     // For its owner alone until it has its own mode: it may hold secrets.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let owned = |file: &fs::File| -> io::Result<()> {
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) == (like.uid(), like.gid()) {
+            return Ok(());
+        }
+        fchown(file, Some(like.uid()), Some(like.gid()))
+    };
     let written = file
         .write_all(content)
-        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(mode)))
+        .and_then(|()| owned(&file))
+        .and_then(|()| file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777)))
         .and_then(|()| file.sync_all())
         .and_then(|()| sync_dir(path));
     if written.is_err() {

@@ -18,6 +18,7 @@ mod demo;
 mod examples;
 mod guide;
 mod incidents;
+mod init;
 mod interop;
 mod killed;
 mod mcp_connection;

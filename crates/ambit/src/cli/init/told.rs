@@ -11,7 +11,7 @@ use super::super::args::Format;
 use super::super::output::{self, style};
 use crate::escape::escape;
 use crate::home::shown;
-use crate::import::formats::{Client, ClientFile};
+use crate::import::formats::{self, Client, ClientFile};
 use crate::import::plan::{Plan, Server, Stays, record_path, token_path};
 use crate::import::questions::{Answers, Offer};
 use crate::import::reach::{Own, reached};
@@ -32,6 +32,8 @@ pub(super) struct Told<'a> {
     pub(super) owner: &'a str,
     pub(super) person: &'a str,
     pub(super) here: &'a Path,
+    /// Whether the person was shown what is written, and asked, before it was.
+    pub(super) asked: bool,
 }
 
 /// What `--format json` prints.
@@ -103,8 +105,7 @@ impl Told<'_> {
             findings: self.open().collect(),
             writes: self.written(),
             backup: &self.plan.record.backup,
-            // No operating-system user was named for the agent.
-            boundary: "advised",
+            boundary: self.boundary().0,
             next: self.next(),
             undo: self.undo(),
         }
@@ -180,11 +181,17 @@ impl Told<'_> {
         for one in open {
             out.push_str(&format!("  {}: {}\n", one.name, escape(one.message)));
         }
-        out.push_str(&format!("\n{}\n", self.writes()));
-        out.push_str(
-            "\nadvised, not enforced: the agent and Ambit run as the same operating-system user, so a program that looks for a \
-             way around finds one. docs/concepts/enforced-advised.md says how to separate them.\n\nwhat remains, in this order:\n",
-        );
+        if !self.asked || self.dry_run {
+            out.push_str(&format!("\n{}\n", self.writes()));
+        }
+        out.push_str(&format!("\n{}\n", self.boundary().1));
+        if self.is_versioned() {
+            out.push_str(
+                "the client's file lies under version control: the backup beside it holds what it held, secrets included, and \
+                 the new one holds paths of this machine; commit neither\n",
+            );
+        }
+        out.push_str("\nwhat remains, in this order:\n");
         for (number, step) in self.next().iter().enumerate() {
             out.push_str(&format!("  {}. {step}\n", number + 1));
         }
@@ -193,6 +200,22 @@ impl Told<'_> {
             out.push_str("nothing was written\n");
         }
         out
+    }
+
+    /// How Ambit stands to the agent, as far as the owner of the client's file tells who that is.
+    fn boundary(&self) -> (&'static str, &'static str) {
+        if formats::is_of_another(&self.file.real) {
+            let text = "the client's file belongs to another operating-system user: name that user as `os-user` of the agent, and \
+                        give both a shared socket, as docs/concepts/enforced-advised.md says; until then it is advised, not enforced";
+            return ("advised", text);
+        }
+        let text = "advised, not enforced: the agent and Ambit run as the same operating-system user, so a program that looks \
+                    for a way around finds one. docs/concepts/enforced-advised.md says how to separate them.";
+        ("advised", text)
+    }
+
+    fn is_versioned(&self) -> bool {
+        self.file.real.ancestors().any(|dir| dir.join(".git").exists())
     }
 
     fn answered(&self) -> String {
