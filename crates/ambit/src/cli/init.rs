@@ -18,8 +18,9 @@ use super::{Exit, Trouble, link};
 use crate::config::{self, find, is_address, is_name};
 use crate::escape::escape;
 use crate::import::formats::{self, ClientFile, Place, What};
-use crate::import::plan::{self, Blocked, Server, Surroundings, Texts};
+use crate::import::plan::{self, Texts};
 use crate::import::questions::{self, Answers, Offer, offers};
+use crate::import::server::{Blocked, Server, Surroundings, servers};
 use crate::import::{draft, names, reach, undo, write};
 use crate::inventory::look;
 use crate::keys::Secret;
@@ -68,9 +69,10 @@ pub struct InitArgs {
 ///
 /// # Errors
 /// When there is nothing to import, something is in the way, or it cannot be written. Nothing was changed then.
-pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
+pub fn run(args: &InitArgs, options: &Options) -> anyhow::Result<Exit> {
     let here = std::env::current_dir()?;
-    let dir = reach::settled(&here.join(args.dir.as_deref().unwrap_or(Path::new("."))));
+    let dir = args.dir.clone().or_else(|| options.named_dir()).unwrap_or_default();
+    let dir = reach::settled(&here.join(dir));
     if args.undo {
         return take_back(args, &dir);
     }
@@ -102,7 +104,7 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         },
         people: people_directory(),
     };
-    let (mut servers, stays) = plan::servers(&file, &args.only, &around).map_err(blocked)?;
+    let (mut servers, stays) = servers(&file, &args.only, &around).map_err(blocked)?;
     told::note_reach(&mut servers, &file);
     let owner = owner(args, talk.as_ref())?;
     let person = person_of(&owner, &agent);

@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
-        Command::Init(args) => init::run(&args),
+        Command::Init(args) => init::run(&args, options),
         Command::Inventory(args) => inventory::run(&args, options),
         Command::Explain(args) => explain::run(&args, options),
         Command::Try(args) => attempt::run(&args, options),

@@ -11,6 +11,7 @@ pub mod plan;
 pub mod programs;
 pub mod questions;
 pub mod reach;
+pub mod server;
 pub mod undo;
 pub mod values;
 pub mod write;

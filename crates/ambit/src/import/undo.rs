@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::plan::{PRIVATE, Record, digest, record_path};
+use super::plan::{PRIVATE, Record, backup_path, digest, record_path};
 use super::write::replace;
 use crate::store::private::{self, PrivateError};
 
@@ -51,7 +51,6 @@ pub enum UndoError {
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Undone {
     /// The client's file, which is as it was before.
     pub file: PathBuf,
@@ -154,7 +153,16 @@ pub fn record(dir: &Path) -> Result<Record, UndoError> {
     };
     let record: Record = serde_json::from_slice(&bytes)
         .map_err(|error| UndoError::Record { path: path.clone(), why: error.to_string() })?;
-    if record.version == 1 { Ok(record) } else { Err(UndoError::Record { path, why: "another version".to_owned() }) }
+    let wrong = |why: &str| Err(UndoError::Record { path: path.clone(), why: why.to_owned() });
+    if record.version != 1 {
+        return wrong("it is of another version");
+    }
+    // Whoever laid a record into a directory must not have files elsewhere removed or replaced by it.
+    let within = |path: &PathBuf| path.starts_with(dir) && path.components().all(|part| part != Component::ParentDir);
+    if record.backup != backup_path(&record.file) || !record.made.iter().all(|(path, _)| within(path)) {
+        return wrong("it speaks of files that no import writes");
+    }
+    Ok(record)
 }
 
 fn backup(record: &Record) -> Result<Vec<u8>, UndoError> {
@@ -246,6 +254,28 @@ mod tests {
         fs::write(&plan.record.backup, "evil").unwrap();
         assert!(matches!(undo_of(&plan, true), Err(UndoError::Backup { .. })));
         assert_eq!(fs::read(&plan.record.file).unwrap(), b"after");
+    }
+
+    #[test]
+    fn a_record_of_other_files_is_no_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = sample(dir.path());
+        let elsewhere = dir.path().join("elsewhere");
+        fs::write(&elsewhere, "x").unwrap();
+        let made = |path: PathBuf| Record { made: vec![(path, digest(b"x"))], ..plan.record.clone() };
+        for record in [
+            made(elsewhere.clone()),
+            made(plan.dir.join("../elsewhere")),
+            Record { backup: elsewhere.clone(), ..plan.record.clone() },
+            Record { version: 2, ..plan.record.clone() },
+        ] {
+            let dir = plan.dir.join(PRIVATE);
+            let _ = fs::remove_dir_all(&dir);
+            private::directory(&dir).unwrap();
+            private::create(&record_path(&plan.dir), &serde_json::to_vec(&record).unwrap()).unwrap();
+            assert!(matches!(undo_of(&plan, true), Err(UndoError::Record { .. })), "{record:?}");
+        }
+        assert!(elsewhere.exists());
     }
 
     #[test]

@@ -12,9 +12,10 @@ use super::super::output::{self, style};
 use crate::escape::escape;
 use crate::home::shown;
 use crate::import::formats::{self, Client, ClientFile};
-use crate::import::plan::{Plan, Server, Stays, record_path, token_path};
+use crate::import::plan::{Plan, record_path, token_path};
 use crate::import::questions::{Answers, Offer};
-use crate::import::reach::{Own, reached};
+use crate::import::reach::{self, Own, reached};
+use crate::import::server::{Server, Stays};
 use crate::import::undo::Undone;
 use crate::report::Findings;
 
@@ -48,12 +49,17 @@ struct Printout<'a> {
     dir: &'a Path,
     servers: Vec<Moved<'a>>,
     stays: &'a [Stays],
+    page: std::collections::BTreeMap<&'static str, usize>,
     elsewhere: &'a std::collections::BTreeMap<String, usize>,
     left_out: &'a [String],
     findings: Vec<Open<'a>>,
     writes: Vec<Written<'a>>,
     backup: &'a Path,
     boundary: &'static str,
+    /// Whether the client's file lies under version control.
+    versioned: bool,
+    /// Whether Ambit's own files lie in the project that the agent works in.
+    within_project: bool,
     next: Vec<String>,
     undo: String,
 }
@@ -100,12 +106,15 @@ impl Told<'_> {
             dir: &self.plan.dir,
             servers: self.servers.iter().map(|server| self.moved(server)).collect(),
             stays: self.stays,
+            page: self.counts(),
             elsewhere: &self.file.elsewhere,
             left_out: self.left_out,
             findings: self.open().collect(),
             writes: self.written(),
             backup: &self.plan.record.backup,
             boundary: self.boundary().0,
+            versioned: self.is_versioned(),
+            within_project: self.is_within_project(),
             next: self.next(),
             undo: self.undo(),
         }
@@ -185,6 +194,12 @@ impl Told<'_> {
             out.push_str(&format!("\n{}\n", self.writes()));
         }
         out.push_str(&format!("\n{}\n", self.boundary().1));
+        if self.is_within_project() {
+            out.push_str(
+                "Ambit's own files lie in the project that the agent works in, where its own tools can change them (`--dir DIR` \
+                 puts them elsewhere); what is in force changes by a release alone\n",
+            );
+        }
         if self.is_versioned() {
             out.push_str(
                 "the client's file lies under version control: the backup beside it holds what it held, secrets included, and \
@@ -214,19 +229,38 @@ impl Told<'_> {
         ("advised", text)
     }
 
+    fn is_within_project(&self) -> bool {
+        let bases = self.file.holders.iter().filter_map(|holder| holder.base.as_deref());
+        bases.map(reach::settled).any(|base| self.plan.dir.starts_with(base))
+    }
+
     fn is_versioned(&self) -> bool {
         self.file.real.ancestors().any(|dir| dir.join(".git").exists())
     }
 
-    fn answered(&self) -> String {
+    /// How many stand under each question.
+    fn counts(&self) -> std::collections::BTreeMap<&'static str, usize> {
         let under = |section: Section| self.answers.values().filter(|one| **one == section).count();
-        let outside = self.offers.len() - self.answers.len();
+        [
+            ("can_read", under(Section::CanRead)),
+            ("can_write", under(Section::CanWrite)),
+            ("must_confirm", under(Section::MustConfirm)),
+            ("cannot_touch", under(Section::CannotTouch)),
+            ("outside", self.offers.len() - self.answers.len()),
+        ]
+        .into()
+    }
+
+    fn answered(&self) -> String {
+        let counts = self.counts();
+        let under = |key: &str| counts.get(key).copied().unwrap_or_default();
         format!(
-            "the page: {} it can read, {} it can write, {} a human must confirm, {} it cannot touch, {outside} outside (a human decides first)",
-            under(Section::CanRead),
-            under(Section::CanWrite),
-            under(Section::MustConfirm),
-            under(Section::CannotTouch)
+            "the page: {} it can read, {} it can write, {} a human must confirm, {} it cannot touch, {} outside (a human decides first)",
+            under("can_read"),
+            under("can_write"),
+            under("must_confirm"),
+            under("cannot_touch"),
+            under("outside")
         )
     }
 
