@@ -89,7 +89,7 @@ pub fn run(args: &InitArgs, options: &Options) -> anyhow::Result<Exit> {
         Trouble::new(Exit::Usage, message, "name the client's file with `--from FILE`")
     })?;
     plan::is_free(&dir, &file).map_err(blocked)?;
-    let agent = agent(args, &place)?;
+    let agent = agent(args, &file)?;
 
     let (can_ask, path) = (talk.is_some(), std::env::var_os("PATH"));
     let around = Surroundings {
@@ -224,7 +224,7 @@ fn programs_of(file: &ClientFile) -> Vec<String> {
     programs.map(|entry| escape(&entry.name)).collect()
 }
 
-fn agent(args: &InitArgs, place: &Place) -> Result<String, Trouble> {
+fn agent(args: &InitArgs, file: &ClientFile) -> Result<String, Trouble> {
     if let Some(agent) = &args.agent {
         let help = "a name is made of letters, digits, `-`, `_` and `.`";
         let fits = is_name(agent);
@@ -234,9 +234,13 @@ fn agent(args: &InitArgs, place: &Place) -> Result<String, Trouble> {
             Err(Trouble::new(Exit::Usage, format!("`{agent}` cannot be an agent's name"), help))
         };
     }
-    let project = place.project.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+    // Servers of one project are that project's; what a person has everywhere is the client's.
+    let project = match file.holders.as_slice() {
+        [one] => one.base.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default(),
+        _ => "",
+    };
     let name = names::plain(project, false);
-    Ok(if name.is_empty() { place.client.agent().to_owned() } else { name })
+    Ok(if name.is_empty() { file.place.client.agent().to_owned() } else { name })
 }
 
 fn owner(args: &InitArgs, talk: Option<&Talk>) -> anyhow::Result<String> {

@@ -374,6 +374,16 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn no_text_is_too_odd_to_be_looked_at(text in "[\\[\\]{}\",:/*\\\\\n ambit0-9\u{feff}é]{0,60}") {
+            let changes = [change(&[], &["a", "b"], Some("ambit"))];
+            if let Ok(edited) = edit(&text, &changes) {
+                // What can be changed can be read afterwards, and has the entry.
+                let here = read(&edited, |root| Ok(member(root, "ambit")?.is_some()));
+                proptest::prop_assert_eq!(here, Ok(true));
+            }
+        }
+
+        #[test]
         fn whatever_goes_the_rest_is_word_for_word_the_same(
             count in 1usize..6, gone in 0usize..64, comma in proptest::bool::ANY, spread in 0usize..4, add in proptest::bool::ANY,
         ) {

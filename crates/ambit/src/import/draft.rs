@@ -201,6 +201,14 @@ mod tests {
         assert!(system.reads("read_file") && !system.reads("resource") && !system.reads("write_file"));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_back_as_it_was(text in "\\PC*|[\u{0}-\u{10ffff}]*") {
+            let table: toml::Table = format!("k = {}", quoted(&text)).parse().unwrap();
+            proptest::prop_assert_eq!(table["k"].as_str(), Some(text.as_str()));
+        }
+    }
+
     #[test]
     fn the_page_is_the_answers() {
         let today = Date::parse("2026-11-28").unwrap();
