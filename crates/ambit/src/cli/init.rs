@@ -182,6 +182,11 @@ fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Resu
         }
         match formats::read(&place, here) {
             Ok(file) => {
+                let entries = || file.holders.iter().flat_map(|holder| &holder.entries);
+                if entries().any(|entry| entry.what == What::Ambit) {
+                    say(&format!("`{shown}` goes through Ambit already"));
+                    continue;
+                }
                 let names = programs_of(&file);
                 if !names.is_empty() {
                     found.push((place, format!("{shown} ({}): {}", file.place.client.name(), names.join(", "))));

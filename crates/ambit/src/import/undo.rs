@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 
 use super::plan::{PRIVATE, Record, backup_path, digest, record_path};
-use super::write::replace;
+use super::write::{beside, replace};
 use crate::store::private::{self, PrivateError};
 
 /// Why an import was not taken back.
@@ -125,6 +125,13 @@ pub fn undo(dir: &Path, state: &Path, force: bool, dry_run: bool) -> Result<Undo
     }
     if record.backup.exists() {
         remove(&record.backup, &mut undone)?;
+    }
+    if !dry_run {
+        // What a crash left half made: beside the client's file, and beside ours.
+        let _ = fs::remove_file(beside(&record.file));
+        for (path, _) in &record.made {
+            let _ = fs::remove_file(private::beside(path));
+        }
     }
     // The record last: until then, an undo that was cut off can be done again.
     remove(&record_path(dir), &mut undone)?;

@@ -81,9 +81,7 @@ fn create(path: &Path, content: &[u8], made: &mut Vec<PathBuf>) -> Result<(), Wr
 /// # Errors
 /// When the file system fails; the old content stands then.
 pub fn replace(path: &Path, content: &[u8], like: &fs::Metadata) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".ambit-new");
-    let beside = PathBuf::from(beside);
+    let beside = beside(path);
     // Left by a crash half way.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -95,6 +93,14 @@ pub fn replace(path: &Path, content: &[u8], like: &fs::Metadata) -> io::Result<(
         return Err(error);
     }
     sync_dir(path)
+}
+
+/// Where a file that replaces another is made.
+#[must_use]
+pub fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".ambit-new");
+    PathBuf::from(beside)
 }
 
 /// Makes a file that is not there yet, durable before this returns.

@@ -51,7 +51,10 @@ fn nothing_is_written_over_and_nothing_is_guessed() {
     assert_eq!(desk.everything(), before);
     std::fs::remove_file(desk.path("gate/ambit.toml")).unwrap();
     assert_eq!(desk.init(&["--from", ".mcp.json"]).0, 0);
-    // Twice is once too often.
+    // Twice is once too often; and the other client is the one that is left.
+    let (code, said) = desk.run("shop", &["init", "--owner", "dana@acme.example", "--dir", "../two", "--dry-run"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("goes through Ambit already") && said.contains("(Cursor)"), "{said}");
     let (code, said) =
         desk.run("shop", &["init", "--from", ".mcp.json", "--owner", "dana@acme.example", "--dir", "../two"]);
     assert_eq!(code, 1, "{said}");
