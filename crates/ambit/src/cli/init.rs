@@ -81,7 +81,7 @@ pub fn run(args: &InitArgs, options: &Options) -> anyhow::Result<Exit> {
     let talk = (terminal && !args.draft && args.printed.format == Format::Human).then_some(Talk);
 
     let place = match &args.from {
-        Some(from) => formats::place_of(&std::path::absolute(from)?, home.as_deref()),
+        Some(from) => formats::place_of(&named(&here.join(from)), home.as_deref()),
         None => choose(&here, home.as_deref(), talk.as_ref())?,
     };
     let file = formats::read(&place, &here).map_err(|error| {
@@ -165,6 +165,14 @@ pub fn run(args: &InitArgs, options: &Options) -> anyhow::Result<Exit> {
         finish(talk, &plan, &agent, &person)?;
     }
     Ok(Exit::Fine)
+}
+
+/// The file as it was named, in the directory behind links: where its client would start things.
+fn named(from: &Path) -> PathBuf {
+    match (from.parent().map(Path::canonicalize), from.file_name()) {
+        (Some(Ok(dir)), Some(name)) => dir.join(name),
+        _ => from.to_owned(),
+    }
 }
 
 fn blocked(why: Blocked) -> Trouble {

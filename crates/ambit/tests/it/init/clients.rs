@@ -55,10 +55,12 @@ fn a_plain_file_is_imported_where_it_is_named_and_links_are_followed() {
     desk.write("dotfiles/servers.json", "{\"mcpServers\": {\"crm\": {CRM}}}");
     std::os::unix::fs::symlink("../dotfiles/servers.json", desk.path("shop/servers.json")).unwrap();
     let before = desk.everything();
-    let (code, said) = desk.init(&["--from", "servers.json", "--agent", "clerk"]);
+    let (code, said) = desk.init(&["--from", "../shop/docs/../servers.json", "--agent", "clerk"]);
     assert_eq!(code, 0, "{said}");
     assert!(desk.path("shop/servers.json").symlink_metadata().unwrap().is_symlink());
     assert!(desk.read("dotfiles/servers.json").contains("\"clerk\""));
+    let starts = format!("cwd = {}\n", json!(desk.path("shop")));
+    assert!(desk.read("gate/ambit.toml").contains(&starts), "{}", desk.read("gate/ambit.toml"));
     desk.fine("shop", &["init", "--undo", "--dir", "../gate"]);
     assert_eq!(desk.everything(), before);
 }

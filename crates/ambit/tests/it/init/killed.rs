@@ -22,8 +22,11 @@ fn killed_at_any_moment_the_client_has_its_old_file_or_its_new_one() {
         while !desk.path("gate/private/init.json").exists() && Instant::now() < patience {
             std::hint::spin_loop();
         }
-        std::thread::sleep(Duration::from_micros(round * round * 60));
-        import.kill().unwrap();
+        // The last one is let through, however slow the disk is.
+        if round < 23 {
+            std::thread::sleep(Duration::from_micros(round * round * 60));
+            import.kill().unwrap();
+        }
         import.wait().unwrap();
 
         let now = desk.read("shop/.mcp.json");
@@ -42,6 +45,6 @@ fn killed_at_any_moment_the_client_has_its_old_file_or_its_new_one() {
         desk.fine("shop", &["init", "--undo", "--dir", "../gate"]);
         assert_eq!(desk.everything(), before, "round {round}");
     }
-    // Late rounds finish; early ones are cut off, or this shows nothing.
+    // Early rounds are cut off, or this shows nothing.
     assert!((1..24).contains(&cut_off), "{cut_off} of 24 rounds were cut off");
 }
