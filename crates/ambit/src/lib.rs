@@ -10,6 +10,7 @@ pub mod escape;
 pub mod findings;
 pub mod gate;
 pub mod home;
+pub mod import;
 pub mod inventory;
 pub mod journal;
 pub mod keys;

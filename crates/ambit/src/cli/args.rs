@@ -30,6 +30,8 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Import the servers that an MCP client starts by itself, and have it go through Ambit
+    Init(super::init::InitArgs),
     /// Say what is wrong with a scope and with `ambit.toml`, and whether it is ready to be released
     Check(super::check::CheckArgs),
     /// Write scopes in their canonical text, losing nothing of them

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod explain;
 pub mod fmt;
 pub mod inbox;
+pub mod init;
 pub mod inventory;
 pub mod journal;
 pub mod link;
@@ -87,6 +88,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(&args, options),
         Command::Fmt(args) => fmt::run(&args, options),
+        Command::Init(args) => init::run(&args, options),
         Command::Inventory(args) => inventory::run(&args, options),
         Command::Explain(args) => explain::run(&args, options),
         Command::Try(args) => attempt::run(&args, options),

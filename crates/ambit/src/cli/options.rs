@@ -32,6 +32,20 @@ impl Options {
         Options { config: args.config.clone(), socket: args.socket.clone() }
     }
 
+    /// As if that `ambit.toml` had been named.
+    #[must_use]
+    pub fn at(config: PathBuf) -> Options {
+        Options { config: Some(config), socket: None }
+    }
+
+    /// The directory of the `ambit.toml` that was named, whether it is there or not; `None` when none was.
+    #[must_use]
+    pub fn named_dir(&self) -> Option<PathBuf> {
+        let named = self.config.as_ref()?;
+        let is_file = named.file_name().is_some_and(|name| name == find::NAME) && !named.is_dir();
+        Some(if is_file { find::dir_of(named).to_owned() } else { named.clone() })
+    }
+
     /// Where `ambit.toml` is.
     ///
     /// # Errors

@@ -434,7 +434,7 @@ impl ListKind {
 }
 
 /// What the scope's grammar reads as one word; ASCII, so that no two names look alike.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let inner = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     let is_dotted_name = |name: &str| !name.starts_with('.') && !name.ends_with('.');
     !name.is_empty()
@@ -444,7 +444,7 @@ fn is_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let plain =
         text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !matches!(c, ',' | ';' | '<' | '>' | '"'));
     let parts: Vec<&str> = text.split('@').collect();
@@ -453,7 +453,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Whether a variable of that name holds a secret by every custom.
-fn names_a_secret(key: &str) -> bool {
+pub(crate) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     let words: Vec<&str> = key.split(['_', '-']).collect();
     let secret = [
@@ -476,7 +476,7 @@ fn names_a_secret(key: &str) -> bool {
 }
 
 /// Whether a URL in it carries a password.
-fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     text.split_whitespace().any(|word| {
         let Some((_, rest)) = word.split_once("://") else { return false };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

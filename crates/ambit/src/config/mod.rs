@@ -23,6 +23,7 @@ use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::{has_password, is_address, is_name, names_a_secret};
 pub use secret::{Secret, SecretError};
 pub use strict::Places;
 

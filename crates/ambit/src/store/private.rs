@@ -181,7 +181,9 @@ fn owned(path: &Path, found: &fs::Metadata, wanted: u32) -> Result<(), PrivateEr
     Ok(())
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where a private file is made, before it gets its name.
+#[must_use]
+pub fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)

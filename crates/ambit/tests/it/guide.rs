@@ -134,6 +134,15 @@ fn scopes_are_checked_as_the_guide_for_continuous_integration_says() {
 }
 
 #[test]
+fn a_clients_servers_are_imported_as_the_guide_says() {
+    let dir = tempfile::tempdir().unwrap();
+    follow(include_str!("../../../../docs/guide/import.md"), dir.path());
+    let before: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.path().join("shop/.mcp.json")).unwrap()).unwrap();
+    assert!(before["mcpServers"]["crm"].is_object());
+}
+
+#[test]
 fn a_guide_is_held_to_what_it_shows() {
     assert!(matches("a … c\n…\nend", "a b c\nx\ny\nend"));
     assert!(matches("…\nend", "end"));

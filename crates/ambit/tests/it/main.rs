@@ -22,6 +22,7 @@ mod demo;
 mod examples;
 mod guide;
 mod incidents;
+mod init;
 mod interop;
 mod killed;
 mod lists;
