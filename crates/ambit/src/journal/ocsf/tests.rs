@@ -54,6 +54,8 @@ fn entries() -> Vec<Entry> {
         person(agent(Kind::Resumed, json!({"because": "fine", "everybody": false}))),
         person(agent(Kind::Token, json!({"change": "made", "token": "t1"}))),
         agent(Kind::Token, json!({"change": "revoked", "token": "t1"})),
+        person(agent(Kind::TaskOpened, json!({"task": "k1", "name": "refund"}))),
+        agent(Kind::TaskClosed, json!({"task": "k1", "name": "refund", "because": "done"})),
         agent(Kind::SessionOpened, json!({"token": "t1", "user": 1000, "process": 7})),
         agent(Kind::SessionClosed, json!({"how": "Gone"})),
         agent(Kind::Flagged, json!({"flag": "token used twice at once", "token": "t1"})),
