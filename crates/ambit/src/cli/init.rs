@@ -209,7 +209,7 @@ fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Resu
         (0, _) => Err(Trouble::new(
             Exit::Usage,
             "no client was found that starts servers by itself",
-            "name its file with `--from FILE`; a server over the network is not spoken yet",
+            "name its file with `--from FILE`; a server over the network is not imported yet, `ambit.toml` takes it by hand",
         )
         .into()),
         (1, _) => Ok(found.remove(0).0),

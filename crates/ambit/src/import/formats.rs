@@ -327,7 +327,10 @@ fn what(value: &Value<'_>) -> Result<What, DocumentError> {
     Ok(match (stdio, has_url, program.command.is_empty()) {
         (false, _, _) | (true, true, true) => {
             let kind = kind.filter(|_| !stdio).unwrap_or_else(|| "remote".to_owned());
-            What::Stays(format!("a server over the network (`{}`), which Ambit does not speak yet", escape(&kind)))
+            What::Stays(format!(
+                "a server over the network (`{}`), which is not imported yet; docs/guide/remote-servers.md says how to add it",
+                escape(&kind)
+            ))
         }
         (true, _, true) => What::Wrong("it has neither a `command` nor a `url`".to_owned()),
         (true, _, false) if is_ambit(&program) => What::Ambit,
@@ -412,8 +415,8 @@ mod tests {
             .collect();
         insta::assert_snapshot!(what.join("\n"), @r#"
         Program { command: "/usr/bin/a", env: ["N"], .. } ["dev"]
-        a server over the network (`http`), which Ambit does not speak yet
-        a server over the network (`remote`), which Ambit does not speak yet
+        a server over the network (`http`), which is not imported yet; docs/guide/remote-servers.md says how to add it
+        a server over the network (`remote`), which is not imported yet; docs/guide/remote-servers.md says how to add it
         ambit
         its `args` is not a list of texts
         it has neither a `command` nor a `url`
