@@ -147,8 +147,12 @@ impl Check<'_> {
     fn endpoint(&mut self, name: &str, url: &str) {
         let wrong = match Url::parse(url) {
             Err(_) => format!("`{url}` is no URL"),
-            Ok(url) if url.scheme() == "https" => return,
-            Ok(url) if url.scheme() == "http" && is_this_machine(&url) => return,
+            Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url)) => {
+                if url.query_pairs().any(|(name, value)| names_a_secret(&name) && !value.is_empty()) {
+                    self.secret_written_out(&["systems", name, "url"], "a parameter of `url`");
+                }
+                return;
+            }
             Ok(url) => format!("`{url}` is not `https`, and not on this machine"),
         };
         self.error("bad-endpoint", &["systems", name, "url"], wrong, "write `https://HOST/PATH`");
@@ -454,8 +458,8 @@ pub(crate) fn is_address(text: &str) -> bool {
 
 /// Whether a variable of that name holds a secret by every custom.
 pub(crate) fn names_a_secret(key: &str) -> bool {
-    let key = key.to_ascii_uppercase();
-    let words: Vec<&str> = key.split(['_', '-']).collect();
+    let key = key.to_ascii_uppercase().replace('-', "_");
+    let words: Vec<&str> = key.split('_').collect();
     let secret = [
         "TOKEN",
         "SECRET",

@@ -239,8 +239,10 @@ fn a_server_is_a_program_or_an_endpoint() {
     9:1 key-not-for-kind: a system of kind `mcp` has no `token` → remove it, or choose another `kind`
     10:1 key-not-for-kind: a system of kind `mcp` has no `headers` → remove it, or choose another `kind`
     ");
-    insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\nheaders = { Authorization = \"Bearer abc\" }\n"), @r#"
+    insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\nheaders = { Authorization = \"Bearer abc\", X-Api-Key = \"sk-live\" }\n[systems.b]\nkind = \"mcp\"\nurl = \"https://a.example/mcp?team=a&api_key=sk-live\"\n"), @r#"
     4:29 secret-in-config: `Authorization` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
+    4:55 secret-in-config: `X-Api-Key` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
+    7:7 secret-in-config: a parameter of `url` looks like a secret written out → say where it is instead: `{ env = "NAME" }`, `{ file = "PATH" }` or `{ command = ["PROGRAM"] }`, and change the secret if this file was shared
     "#);
 }
 

@@ -191,6 +191,10 @@ mod tests {
             Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
         }
 
+        fn knows<'a>(&'a self, _: &'a str, _: &'a str, _: Peer) -> Later<'a, Result<(), Denied>> {
+            Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
+        }
+
         fn left<'a>(&'a self, _: &'a dyn Passage, _: &'a Ended) -> Later<'a, ()> {
             Box::pin(async {})
         }

@@ -41,13 +41,21 @@ pub struct Denied {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// Not who they are stands in the way, but how much is going on: later it may be otherwise.
+    pub busy: bool,
 }
 
 impl Denied {
     /// Why, and what to do about it.
     #[must_use]
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Denied {
-        Denied { message: message.into(), help: help.into() }
+        Denied { message: message.into(), help: help.into(), busy: false }
+    }
+
+    /// The same, for a while.
+    #[must_use]
+    pub fn for_now(self) -> Denied {
+        Denied { busy: true, ..self }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ambit_core::hold::Circle;
+use ambit_core::time::Timestamp;
 use serde_json::json;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -37,13 +38,18 @@ pub struct House {
     pub control: Control,
     // Open sessions by token: a token used twice at once is a token that somebody else has.
     tokens: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    // When somebody last presented a token that nobody knows, as it was recorded; and how many came since.
+    unknown: Mutex<(Option<Timestamp>, u64)>,
 }
+
+// Whoever guesses is recorded, and does not fill the disk.
+const UNKNOWN_EVERY_MS: i64 = 10_000;
 
 impl House {
     /// A house in which nobody is yet.
     #[must_use]
     pub fn new(means: Arc<Means>, live: Arc<LiveSystems>, control: Control) -> House {
-        House { means, live, control, tokens: Mutex::default() }
+        House { means, live, control, tokens: Mutex::default(), unknown: Mutex::default() }
     }
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
@@ -77,6 +83,9 @@ impl House {
         let twice = {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
             let open = tokens.entry(token.id.clone()).or_default();
+            // What was cut meanwhile uses nothing.
+            let still: BTreeSet<String> = self.means.sessions.all().iter().map(|session| session.id.clone()).collect();
+            open.retain(|id| still.contains(id));
             open.insert(id.clone());
             (open.len() == 2).then(|| open.iter().cloned().collect::<Vec<_>>())
         };
@@ -147,12 +156,15 @@ impl House {
             Presented::Revoked(token) => ("the token was revoked", Some(token)),
             Presented::Unknown => ("the token is not known", None),
         };
-        let entry = Entry {
-            agent: of.as_ref().map(|token| token.agent.clone()),
-            details: json!({ "flag": why, "presented-for": escape(agent), "token": of.map(|t| t.id), "user": peer.user }),
-            ..Entry::new(Kind::Flagged)
-        };
-        self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+        if let Some(more) = self.is_told(of.is_none()) {
+            let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": of.as_ref().map(|t| &t.id), "user": peer.user });
+            if let (Some(details), true) = (details.as_object_mut(), more > 0) {
+                details.insert("and-before".into(), more.into());
+            }
+            let agent = of.map(|token| token.agent);
+            let entry = Entry { agent, details, ..Entry::new(Kind::Flagged) };
+            self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+        }
         if over {
             // Whoever had the token of a task may know that the task is over.
             let help = "a person opens another task (`ambit task open`) if something is left to do";
@@ -164,12 +176,31 @@ impl House {
         Err(Denied::new("the token does not open this agent's gate", help))
     }
 
+    /// Whether a token that opens nothing is recorded now, and how many were not since the last. One that is somebody's
+    /// always is.
+    fn is_told(&self, unknown: bool) -> Option<u64> {
+        if !unknown {
+            return Some(0);
+        }
+        let now = self.means.now();
+        let mut last = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0.is_some_and(|at| now.0.saturating_sub(at.0) < UNKNOWN_EVERY_MS) {
+            last.1 = last.1.saturating_add(1);
+            return None;
+        }
+        let more = last.1;
+        *last = (Some(now), 0);
+        Some(more)
+    }
+
     /// Why a token that is good does not open the gate now.
     fn turned_away(&self, agent: &str, peer: Peer) -> Option<Denied> {
         let open = self.means.sessions.all().iter().filter(|session| session.agent == agent).count();
         if open >= SESSIONS {
             let help = "end clients that nobody uses, or give the work to several agents";
-            return Some(Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help));
+            return Some(
+                Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help).for_now(),
+            );
         }
         // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
         let InForce::Judge(judge) = self.control.releases().in_force(agent, self.means.now()) else { return None };
@@ -186,6 +217,10 @@ impl House {
 impl Host for House {
     fn agent<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
         Box::pin(self.let_in(agent, token, peer))
+    }
+
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>> {
+        Box::pin(async move { self.recognise(agent, token, peer).await.map(drop) })
     }
 
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {

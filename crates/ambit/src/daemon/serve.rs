@@ -79,6 +79,7 @@ const LEAVE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When it cannot begin.
 pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str>)) -> Result<(), ServeError> {
+    more_descriptors();
     let state = state_dir(&options.config)?;
     // First the door: whoever has it has the state as well.
     let door = Door::open(&Place::of(&state)).await?;
@@ -109,15 +110,19 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     };
     let over_http = bound.map(|bound| tokio::spawn(bound.serve(Arc::clone(&house) as Arc<_>)));
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
-    door.serve(Arc::clone(&house) as Arc<_>, options.idle, ended()).await;
+    // Agents that come over HTTP cannot start a daemon again, and whoever took its port meanwhile would be given tokens.
+    let idle = options.idle.filter(|_| over_http.is_none());
+    door.serve(Arc::clone(&house) as Arc<_>, idle, ended()).await;
+    for door in [shared, over_http].into_iter().flatten() {
+        door.abort();
+        // Its connections end with it.
+        let _ = door.await;
+    }
     // Nobody new comes in; what is on its way may arrive.
     let begun = tokio::time::Instant::now();
     house.means.sessions.sever(None);
     while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    for door in [shared, over_http].into_iter().flatten() {
-        door.abort();
     }
     sweeping.abort();
     watching.abort();
@@ -153,6 +158,15 @@ fn open(
     )?);
     let control = Control::new(Arc::clone(&means), journal, releases, Arc::clone(&live));
     Ok((House::new(means, live, control), happened))
+}
+
+/// Takes as many descriptors as the system gives: what agents open must not be what the door, the store and live systems
+/// then lack.
+fn more_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let found = getrlimit(Resource::Nofile);
+    // Where it may not, what is there has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: found.maximum, maximum: found.maximum });
 }
 
 fn settings(limits: &Limits) -> Settings {

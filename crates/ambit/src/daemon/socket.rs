@@ -33,6 +33,9 @@ pub trait Host: Send + Sync + 'static {
     /// Lets an agent in by its token, and opens its session; or says why not.
     fn agent<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>>;
 
+    /// Whether a token opens that agent's gate; opens nothing. Whoever presents another is recorded.
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>>;
+
     /// An agent's connection ended; closes its session.
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()>;
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -24,13 +24,19 @@ use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::rpc::{self, Members, Message, code};
 
-/// How a server is reached over HTTP.
-#[derive(Clone, Debug)]
+/// How a server is reached over HTTP. Never printed: its path may hold a secret.
+#[derive(Clone)]
 pub struct HttpSpec {
     /// Its endpoint.
     pub url: String,
     /// What goes with every request, credentials resolved.
     pub headers: Vec<(String, Secret)>,
+}
+
+impl std::fmt::Debug for HttpSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// A server that is spoken to over HTTP.
@@ -41,7 +47,9 @@ pub(super) struct Remote {
     limits: Limits,
     watch: Watch,
     next: AtomicU64,
-    asked: AtomicU64,
+    // What was told to people, and what came unasked since the last answer.
+    told: AtomicU64,
+    unasked: AtomicU64,
     state: Mutex<State>,
     /// It takes no further requests.
     over: AtomicBool,
@@ -57,8 +65,13 @@ struct State {
 const CONNECT: Duration = Duration::from_secs(10);
 // Until a server that has a stream of what changes is asked for it again.
 const AGAIN: Duration = Duration::from_secs(5);
-// A server that asks for more things than this is not answered any more.
-const MOST_ASKED: u64 = 64;
+// A server that does not want to let go of a session is let go of.
+const LEAVE: Duration = Duration::from_secs(1);
+// Sockets that nobody uses for so long are closed by us, before the other side does while a call is on its way.
+const IDLE: Duration = Duration::from_secs(4);
+// Of what a server does unasked so much is told, and after so much between two answers it is let go of.
+const TOLD: u64 = 32;
+const UNASKED: u64 = 1_000;
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -67,9 +80,11 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 impl Remote {
     pub(super) fn new(spec: &HttpSpec, limits: Limits, watch: Watch) -> Result<Remote, UpstreamError> {
-        let wrong =
-            |why: &str| UpstreamError::Start { command: escape(&spec.url), why: why.to_owned(), said: String::new() };
-        let uri: Uri = spec.url.parse().map_err(|_| wrong("it is no URL"))?;
+        let uri: Option<Uri> = spec.url.parse().ok();
+        // Its host alone: a path may hold a secret.
+        let place = uri.as_ref().and_then(Uri::host).map_or_else(|| "?".to_owned(), escape);
+        let wrong = |why: &str| UpstreamError::Unreached { place: place.clone(), why: why.to_owned() };
+        let uri = uri.ok_or_else(|| wrong("its address is no URL"))?;
         if !is_private(&uri) {
             return Err(wrong("it is neither `https` nor on this machine"));
         }
@@ -93,7 +108,10 @@ impl Remote {
         plain.enforce_http(false);
         plain.set_connect_timeout(Some(CONNECT));
         plain.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector.wrap_connector(plain));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector.wrap_connector(plain));
         Ok(Remote {
             client,
             uri,
@@ -101,7 +119,8 @@ impl Remote {
             limits,
             watch,
             next: AtomicU64::new(1),
-            asked: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            unasked: AtomicU64::new(0),
             state: Mutex::default(),
             over: AtomicBool::new(false),
         })
@@ -163,12 +182,13 @@ impl Remote {
     }
 
     /// Ends the session, where there is one.
-    pub(super) async fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.over.store(true, Ordering::Release);
         self.die("the server was let go of");
         if self.state().session.is_some() {
-            let request = self.build(Method::DELETE, Bytes::new());
-            let _ = timeout(CONNECT, self.client.request(request)).await;
+            let request = self.client.request(self.build(Method::DELETE, Bytes::new()));
+            // Nobody waits for it.
+            tokio::spawn(timeout(LEAVE, request));
         }
     }
 
@@ -206,7 +226,7 @@ impl Remote {
         let mut events = Events::new(self.limits.line);
         let mut body = response.into_body();
         while let Some(Ok(frame)) = body.frame().await {
-            if self.over.load(Ordering::Acquire) {
+            if self.over.load(Ordering::Acquire) || self.dead().is_some() {
                 return false;
             }
             let Some(bytes) = frame.data_ref() else { continue };
@@ -256,6 +276,7 @@ impl Remote {
 
     /// Sends a message, and reads until its answer; `None` for one that wants none.
     async fn exchange(&self, request: Request<Full<Bytes>>, id: Option<u64>) -> Result<Option<Outcome>, Failed> {
+        let in_session = request.headers().contains_key(SESSION);
         let response = self.client.request(request).await.map_err(|error| {
             // Without its source, which may quote the URL.
             if error.is_connect() {
@@ -268,29 +289,38 @@ impl Remote {
             self.state().session = Some(session.clone());
         }
         let status = response.status();
+        let asks_who = response.headers().contains_key(WWW_AUTHENTICATE);
+        let answered = match id {
+            None => None,
+            Some(id) if is(&response, "text/event-stream") => return self.read_events(response, id).await.map(Some),
+            Some(id) => {
+                let bytes = collect(response, self.limits.line).await.map_err(Failed::Unknown)?;
+                // What a status does not need to say is no message, and nothing to look into.
+                if status.is_success() || bytes.trim_ascii_start().starts_with(b"{") {
+                    self.read(&bytes, Some(id)).await
+                } else {
+                    None
+                }
+            }
+        };
+        // An answer is an answer, whatever status it came with.
+        if let Some(outcome) = answered {
+            return Ok(Some(outcome));
+        }
+        // Only what says that it was turned away at the door was not sent. Other refusals may come after the work was done.
         match status {
-            StatusCode::NOT_FOUND if self.state().session.is_some() => {
+            StatusCode::NOT_FOUND if in_session => {
                 self.die("the server ended the session");
-                return Err(Failed::NotSent(
-                    "the server ended the session; it is begun anew with the next call".into(),
-                ));
+                Err(Failed::NotSent("the server ended the session; it is begun anew with the next call".into()))
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(Failed::NotSent(format!("the server does not accept the credential ({status})")));
+            StatusCode::UNAUTHORIZED if asks_who || id.is_none() => {
+                Err(Failed::NotSent("the server does not accept the credential".into()))
             }
-            _ => {}
-        }
-        let Some(id) = id else { return Ok(None) };
-        if is(&response, "text/event-stream") {
-            return self.read_events(response, id).await.map(Some);
-        }
-        let bytes = collect(response, self.limits.line).await.map_err(Failed::Unknown)?;
-        match self.read(&bytes, Some(id)).await {
-            Some(outcome) => Ok(Some(outcome)),
-            None if status.is_success() => {
+            _ if id.is_none() => Ok(None),
+            status if status.is_success() => {
                 Err(Failed::Unknown("the server answered with something else than an answer".into()))
             }
-            None => Err(Failed::Unknown(format!("the server answered with {status}"))),
+            status => Err(Failed::Unknown(format!("the server answered with {status}"))),
         }
     }
 
@@ -304,6 +334,9 @@ impl Remote {
                 if let Some(outcome) = self.read(&message, Some(id)).await {
                     return Ok(outcome);
                 }
+                if let Some(why) = self.dead() {
+                    return Err(Failed::Unknown(why));
+                }
             }
         }
         Err(Failed::Unknown("the server ended the stream without an answer".into()))
@@ -311,36 +344,36 @@ impl Remote {
 
     /// One message of the server; what it comes to, where it is the answer that is waited for.
     async fn read(&self, message: &[u8], id: Option<u64>) -> Option<Outcome> {
-        match Message::read(message) {
-            Ok(Message::Response { id: raw, outcome }) if id.is_some_and(|id| raw == id.to_string()) => {
-                Some(match outcome {
-                    Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
-                    Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
-                })
-            }
-            Ok(Message::Notification { method, .. }) => {
-                let changed = match method.as_ref() {
-                    "notifications/tools/list_changed" => Listing::Tools,
-                    "notifications/resources/list_changed" => Listing::Resources,
-                    "notifications/prompts/list_changed" => Listing::Prompts,
-                    _ => return None,
-                };
-                (self.watch)(Event::ListChanged(changed));
-                None
-            }
-            Ok(Message::Request { id, method, .. }) => {
-                self.decline(id, &method).await;
-                None
-            }
-            Ok(Message::Response { .. }) => {
-                (self.watch)(Event::Nonsense { what: "an answer that nobody waits for".into() });
-                None
-            }
-            Err(malformed) => {
-                (self.watch)(Event::Nonsense { what: escape(&malformed.to_string()) });
-                None
-            }
+        let read = Message::read(message);
+        if let Ok(Message::Response { id: raw, outcome }) = &read
+            && id.is_some_and(|id| *raw == id.to_string())
+        {
+            self.unasked.store(0, Ordering::Relaxed);
+            return Some(match outcome {
+                Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
+                Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
+            });
         }
+        if self.unasked.fetch_add(1, Ordering::Relaxed) >= UNASKED {
+            self.die("the server wrote too much that nobody asked for");
+            return None;
+        }
+        match read {
+            Ok(Message::Notification { method, .. }) => match method.as_ref() {
+                "notifications/tools/list_changed" => (self.watch)(Event::ListChanged(Listing::Tools)),
+                "notifications/resources/list_changed" => (self.watch)(Event::ListChanged(Listing::Resources)),
+                "notifications/prompts/list_changed" => (self.watch)(Event::ListChanged(Listing::Prompts)),
+                _ => {}
+            },
+            Ok(Message::Request { id, method, .. }) => self.decline(id, &method).await,
+            // Whoever could not read a question says so to nobody in particular.
+            Ok(Message::Response { id: "null", .. }) => {}
+            Ok(Message::Response { .. }) => {
+                self.tell(Event::Nonsense { what: "an answer that nobody waits for".into() });
+            }
+            Err(malformed) => self.tell(Event::Nonsense { what: escape(&malformed.to_string()) }),
+        }
+        None
     }
 
     /// A server asks nothing of Ambit, but whether it is there.
@@ -351,10 +384,15 @@ impl Remote {
         } else {
             let why = "Ambit declares no such capability to upstream servers";
             rpc::error(&mut body, Some(id), code::METHOD_NOT_FOUND, why);
-            (self.watch)(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
+            self.tell(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
         }
-        if self.asked.fetch_add(1, Ordering::Relaxed) < MOST_ASKED {
-            let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
+        let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
+    }
+
+    /// Tells what people are to look into, the first few times.
+    fn tell(&self, event: Event) {
+        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD {
+            (self.watch)(event);
         }
     }
 

@@ -31,14 +31,23 @@ pub struct UpstreamServer {
 /// What a server is spoken to over.
 enum Wire {
     Stdio(Process),
-    Http(Arc<Remote>),
+    Http(Arc<Remote>, Hearing),
+}
+
+/// The task that hears what changes; it ends with the server that it is of.
+struct Hearing(tokio::task::JoinHandle<()>);
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Wire {
     async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
         match self {
             Wire::Stdio(process) => process.request(method, params).await,
-            Wire::Http(remote) => remote.request(method, params).await,
+            Wire::Http(remote, _) => remote.request(method, params).await,
         }
     }
 }
@@ -98,7 +107,12 @@ fn not_begun(error: UpstreamError, begin: impl FnOnce(String) -> UpstreamError) 
 async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamError> {
     remote.agree(STATELESS);
     match result_of(remote.request_within("server/discover", None, limits.start).await) {
-        Ok(answer) => return Hello::discovered(&answer),
+        Ok(answer) => {
+            if let Some(hello) = Hello::discovered(&answer)? {
+                return Ok(hello);
+            }
+            remote.shake();
+        }
         // Whoever cannot be reached is not asked again.
         Err(error @ UpstreamError::NotSent(_)) => return Err(error),
         Err(_) => remote.shake(),
@@ -145,8 +159,8 @@ impl UpstreamServer {
                 let hello = greet(&remote, limits)
                     .await
                     .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
-                tokio::spawn(Arc::clone(&remote).listen());
-                Ok(UpstreamServer { wire: Wire::Http(remote), hello })
+                let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen()));
+                Ok(UpstreamServer { wire: Wire::Http(remote, hearing), hello })
             }
         }
     }
@@ -162,7 +176,7 @@ impl UpstreamServer {
     pub fn dead(&self) -> Option<String> {
         match &self.wire {
             Wire::Stdio(process) => process.dead(),
-            Wire::Http(remote) => remote.dead(),
+            Wire::Http(remote, _) => remote.dead(),
         }
     }
 
@@ -261,6 +275,8 @@ impl UpstreamServer {
             return Sent::NotSent("the payload is not one JSON object".into());
         }
         match self.wire.request(&action.operation, Some(&action.payload)).await {
+            // It wants to be asked again with more, and clients are not to be asked on its behalf.
+            Ok(Outcome::Result(result)) if self.wants_more(&result) => Sent::Error(WANTS_MORE.into()),
             Ok(Outcome::Result(result)) => Sent::Result(result),
             Ok(Outcome::Error(error)) => Sent::Error(error),
             Err(Failed::NotSent(why)) => Sent::NotSent(why),
@@ -268,18 +284,30 @@ impl UpstreamServer {
         }
     }
 
+    /// Whether a result is none yet (`input_required`); only the generation without a handshake has such.
+    fn wants_more(&self, result: &[u8]) -> bool {
+        let kind = || {
+            let raw: &RawValue = serde_json::from_slice(result).ok()?;
+            rpc::Members::of(raw).ok()?.get("resultType").map(RawValue::get)
+        };
+        matches!(self.hello.generation, Generation::Stateless(_)) && kind().is_some_and(|kind| kind != "\"complete\"")
+    }
+
     /// Ends the server: closes its input, then asks, then kills its whole process group. Returns when it is gone.
     pub async fn stop(&self) {
         match &self.wire {
             Wire::Stdio(process) => process.stop().await,
-            Wire::Http(remote) => remote.stop().await,
+            Wire::Http(remote, hearing) => {
+                remote.stop();
+                hearing.0.abort();
+            }
         }
     }
 }
 
 impl Hello {
-    /// Out of the answer to `server/discover`.
-    fn discovered(answer: &[u8]) -> Result<Hello, UpstreamError> {
+    /// Out of the answer to `server/discover`; `None` for a server that shakes hands all the same.
+    fn discovered(answer: &[u8]) -> Result<Option<Hello>, UpstreamError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Words {
@@ -294,7 +322,12 @@ impl Hello {
                 "the server's answer to `server/discover` cannot be read: {error}"
             )))
         })?;
-        if !words.supported_versions.iter().any(|version| version == STATELESS) {
+        let speaks = |known: &str| words.supported_versions.iter().any(|version| version == known);
+        if !speaks(STATELESS) && VERSIONS.into_iter().any(speaks) {
+            // It knows the question, and shakes hands.
+            return Ok(None);
+        }
+        if !speaks(STATELESS) {
             let theirs = escape(&words.supported_versions.join(", ").chars().take(80).collect::<String>());
             return Err(UpstreamError::Version { theirs, ours: supported().join(", ") });
         }
@@ -303,12 +336,12 @@ impl Hello {
             let text = info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default();
             escape(&text.chars().take(100).collect::<String>())
         };
-        Ok(Hello {
+        Ok(Some(Hello {
             generation: Generation::Stateless(STATELESS),
             name: said("name"),
             version: said("version"),
             capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
-        })
+        }))
     }
 
     fn read(answer: &[u8]) -> Result<Hello, UpstreamError> {
@@ -346,6 +379,9 @@ impl Hello {
         })
     }
 }
+
+const WANTS_MORE: &str =
+    r#"{"code":-32603,"message":"the live system asks for something before it answers, which Ambit does not pass on"}"#;
 
 struct Page {
     items: Vec<Box<RawValue>>,

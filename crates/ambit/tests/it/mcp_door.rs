@@ -35,6 +35,15 @@ impl Host for Hall {
         })
     }
 
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, _: Peer) -> Later<'a, Result<(), Denied>> {
+        Box::pin(async move {
+            match (agent, token) {
+                ("tester", "sesame") => Ok(()),
+                _ => Err(Denied::new("no", "no")),
+            }
+        })
+    }
+
     fn left<'a>(&'a self, _: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {
         Box::pin(async move { self.left.lock().unwrap().push(format!("{how:?}")) })
     }

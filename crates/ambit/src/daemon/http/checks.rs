@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use hyper::header::{HOST, ORIGIN};
+use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Uri};
 
 use crate::config::Http;
@@ -47,6 +47,12 @@ impl Checks {
                 Some("the `Origin` header names a page that is not let in; `origins` of `[http]` says which are")
             }
         }
+    }
+
+    /// The page that the request comes from, where it comes from one that is let in.
+    pub(super) fn page<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        self.may_come(&origin.to_str().ok()?.to_ascii_lowercase()).then_some(origin)
     }
 
     /// Whether that is a name of this listener: as told, its own address, or on loopback this machine's names.

@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{
+    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::body::{Answered, event};
@@ -28,9 +32,14 @@ use crate::gate::rpc::{self, AGENT_LINE, Message, code};
 pub(super) struct Endpoint {
     sessions: Arc<HttpSessions>,
     checks: Checks,
+    // Bytes of bodies that may be in memory at once, of everybody together.
+    room: Arc<Semaphore>,
 }
 
 const SESSION: &str = "mcp-session-id";
+const ROOM: usize = 128 << 20;
+const MAY_SEND: &str =
+    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
 // A body has so long to come.
 const BODY: Duration = Duration::from_secs(30);
 // Between those who listen and us nobody must think that the stream is dead.
@@ -47,27 +56,44 @@ struct Asker {
 
 impl Endpoint {
     pub(super) fn new(sessions: Arc<HttpSessions>, checks: Checks) -> Endpoint {
-        Endpoint { sessions, checks }
+        Endpoint { sessions, checks, room: Arc::new(Semaphore::new(ROOM)) }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
         if let Some(why) = self.checks.refuse(request.headers()) {
             return wrong(StatusCode::FORBIDDEN, None, code::INVALID_REQUEST, why);
         }
+        let page = self.checks.page(request.headers()).cloned();
+        let mut answer = match (&page, request.method()) {
+            // A browser asks first, and without a token.
+            (Some(_), &Method::OPTIONS) => empty(StatusCode::NO_CONTENT),
+            _ => self.answer_checked(request, from).await,
+        };
+        if let Some(page) = page {
+            let headers = answer.headers_mut();
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, page);
+            headers.insert(VARY, HeaderValue::from_static("Origin"));
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(MAY_SEND));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(SESSION));
+        }
+        answer
+    }
+
+    async fn answer_checked(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
         let Some(agent) = agent_of(request.uri().path()) else {
-            return wrong(
-                StatusCode::NOT_FOUND,
-                None,
-                code::INVALID_REQUEST,
-                "there is nothing here; agents come to `/agents/NAME/mcp`",
-            );
+            let why = "there is nothing here; agents come to `/agents/NAME/mcp`";
+            return wrong(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, why);
         };
         let Some(token) = bearer(request.headers()) else {
             return unauthorized("a bearer token is missing; `ambit token` makes one");
         };
         let asker = Asker { agent: agent.to_owned(), token, peer: peer(from) };
-        let method = request.method().clone();
-        match method {
+        // Before anything else is looked at: whoever has no right to be here learns nothing but that, and costs nothing.
+        if let Err(denied) = self.sessions.know(&asker.agent, &asker.token, asker.peer).await {
+            return no_session(NoSession::Denied(denied), None);
+        }
+        match *request.method() {
             Method::POST => self.post(request, &asker).await,
             Method::GET => self.get(request.headers(), &asker),
             Method::DELETE => self.delete(request.headers(), &asker).await,
@@ -89,20 +115,12 @@ impl Endpoint {
             let why = "the answer is `application/json`, which `Accept` does not let through";
             return wrong(StatusCode::NOT_ACCEPTABLE, None, code::INVALID_REQUEST, why);
         }
-        let bytes = match timeout(BODY, Limited::new(body, AGENT_LINE).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-                let why = format!("a message has at most {AGENT_LINE} bytes");
-                return wrong(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, &why);
-            }
-            Ok(Err(_)) => return wrong(StatusCode::BAD_REQUEST, None, code::PARSE, "the body did not come whole"),
+        let (bytes, _room) = match timeout(BODY, self.body(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(answer)) => return answer,
             Err(_) => {
-                return wrong(
-                    StatusCode::REQUEST_TIMEOUT,
-                    None,
-                    code::INVALID_REQUEST,
-                    "the body did not come in time",
-                );
+                let why = "the body did not come in time";
+                return wrong(StatusCode::REQUEST_TIMEOUT, None, code::INVALID_REQUEST, why);
             }
         };
         match Message::read(&bytes) {
@@ -110,17 +128,36 @@ impl Endpoint {
                 self.request(&head.headers, id, &method, params, asker).await
             }
             // Nothing that a client may tell unasked changes anything here: what has begun is driven to its end. And
-            // Ambit asks clients nothing, so there is nothing that a response could answer. Who asks is known all the same.
-            Ok(Message::Notification { .. } | Message::Response { .. }) => {
-                match self.session(&head.headers, asker).await {
-                    Ok(_) => empty(StatusCode::ACCEPTED),
-                    Err(answer) => answer,
-                }
-            }
+            // Ambit asks clients nothing, so there is nothing that a response could answer.
+            Ok(Message::Notification { .. } | Message::Response { .. }) => empty(StatusCode::ACCEPTED),
             Err(malformed) => {
                 wrong(StatusCode::BAD_REQUEST, malformed.id.as_deref(), malformed.code, &malformed.message)
             }
         }
+    }
+
+    /// A body, whole, and its place in memory.
+    async fn body(&self, mut body: Incoming) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Answer> {
+        let (mut bytes, mut room) = (Vec::new(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| wrong(StatusCode::BAD_REQUEST, None, code::PARSE, "the body did not come whole"))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if bytes.len() + data.len() > AGENT_LINE {
+                let why = format!("a message has at most {AGENT_LINE} bytes");
+                return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, &why));
+            }
+            let place = u32::try_from(data.len())
+                .ok()
+                .and_then(|size| Arc::clone(&self.room).try_acquire_many_owned(size).ok());
+            let Some(place) = place else {
+                let why = "too much is asked at once; try again";
+                return Err(wrong(StatusCode::SERVICE_UNAVAILABLE, None, code::BUSY, why));
+            };
+            room.push(place);
+            bytes.extend_from_slice(data);
+        }
+        Ok((bytes, room))
     }
 
     async fn request(
@@ -133,11 +170,7 @@ impl Endpoint {
     ) -> Answer {
         let era = match headers::agree(headers, method, params) {
             Ok(era) => era,
-            // Whoever has no right to be here learns nothing but that.
-            Err(wrong) => match self.sessions.of_token(&asker.agent, &asker.token, asker.peer).await {
-                Ok(_) => return said_wrong(id, &wrong),
-                Err(none) => return no_session(none, Some(id)),
-            },
+            Err(wrong) => return said_wrong(id, &wrong),
         };
         let opening = era == Era::Handshake && method == "initialize";
         let session = match era {
@@ -146,7 +179,7 @@ impl Endpoint {
                 .begin(&asker.agent, &asker.token, asker.peer)
                 .await
                 .map_err(|none| no_session(none, Some(id))),
-            Era::Handshake => self.session(headers, asker).await,
+            Era::Handshake => self.session(headers, asker, id),
             Era::Stateless => self
                 .sessions
                 .of_token(&asker.agent, &asker.token, asker.peer)
@@ -157,7 +190,7 @@ impl Endpoint {
             Ok(session) => session,
             Err(answer) => return answer,
         };
-        let Some(_under_way) = session.begin() else {
+        let Some(under_way) = session.begin() else {
             return wrong(
                 StatusCode::TOO_MANY_REQUESTS,
                 Some(id),
@@ -185,33 +218,37 @@ impl Endpoint {
                 wrong(StatusCode::NOT_ACCEPTABLE, Some(id), code::INVALID_REQUEST, why)
             }
             Begun::Slow(slow) => {
-                let mut out = Vec::new();
-                // A client that goes away is not answered; what it began is driven to its end behind the passage.
-                session.face.finish(id, slow, &mut out).await;
-                json(StatusCode::OK, out)
+                let (session, id) = (Arc::clone(&session), id.to_owned());
+                // In a task of its own: a client that goes away is not answered, but what it began goes on, and counts.
+                let finished = tokio::spawn(async move {
+                    let _under_way = under_way;
+                    let mut out = Vec::new();
+                    session.face.finish(&id, slow, &mut out).await;
+                    out
+                });
+                match finished.await {
+                    Ok(out) => json(StatusCode::OK, out),
+                    Err(_) => {
+                        let why = "Ambit failed in the middle of this; nobody knows whether it took effect";
+                        wrong(StatusCode::INTERNAL_SERVER_ERROR, None, code::INTERNAL, why)
+                    }
+                }
             }
         }
     }
 
-    /// The session that a request of the older generation names, or the token's where it names none.
-    async fn session(&self, headers: &HeaderMap, asker: &Asker) -> Result<Arc<HttpSession>, Answer> {
+    /// The session that a request of the older generation names.
+    #[expect(clippy::result_large_err, reason = "it is given back to the client and nowhere else")]
+    fn session(&self, headers: &HeaderMap, asker: &Asker, id: &str) -> Result<Arc<HttpSession>, Answer> {
         match headers::one(headers, SESSION) {
             Ok(Some(named)) => {
-                self.sessions.of_id(&named, &asker.agent, &asker.token).map_err(|none| no_session(none, None))
+                self.sessions.of_id(&named, &asker.agent, &asker.token).map_err(|none| no_session(none, Some(id)))
             }
-            Ok(None) => match self.sessions.of_token(&asker.agent, &asker.token, asker.peer).await {
-                Ok(_)
-                    if headers
-                        .get(headers::VERSION)
-                        .is_none_or(|version| version != crate::gate::mcp::era::STATELESS) =>
-                {
-                    let why = "`Mcp-Session-Id` is missing: the first request must be `initialize`";
-                    Err(wrong(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, why))
-                }
-                Ok(session) => Ok(session),
-                Err(none) => Err(no_session(none, None)),
-            },
-            Err(wrong) => Err(said_wrong("null", &wrong)),
+            Ok(None) => {
+                let why = "`Mcp-Session-Id` is missing: the first request must be `initialize`";
+                Err(wrong(StatusCode::BAD_REQUEST, Some(id), code::INVALID_REQUEST, why))
+            }
+            Err(wrong) => Err(said_wrong(id, &wrong)),
         }
     }
 
@@ -253,11 +290,12 @@ fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>) -> Answe
     let (to, events) = mpsc::channel::<Bytes>(16);
     let (session, id) = (Arc::clone(session), id.map(str::to_owned));
     let mut news = session.passage.news();
-    let Some(under_way) = session.begin() else {
-        return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, "too much is asked at once");
+    let Some(open) = session.stream() else {
+        let why = "too many streams are open";
+        return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, why);
     };
     tokio::spawn(async move {
-        let _under_way = under_way;
+        let _open = open;
         let mut before = *news.borrow_and_update();
         if let Some(id) = &id {
             let mut first = Vec::new();
@@ -391,7 +429,12 @@ fn unauthorized(why: &str) -> Answer {
 
 fn no_session(none: NoSession, id: Option<&str>) -> Answer {
     match none {
-        NoSession::Denied(Denied { message, help }) => {
+        NoSession::Denied(Denied { message, help, busy: true }) => {
+            let mut answer = wrong(StatusCode::TOO_MANY_REQUESTS, id, code::BUSY, &format!("{message}\nhelp: {help}"));
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+            answer
+        }
+        NoSession::Denied(Denied { message, help, busy: false }) => {
             let mut answer = unauthorized(&format!("{message}\nhelp: {help}"));
             let invalid = HeaderValue::from_static("Bearer realm=\"ambit\", error=\"invalid_token\"");
             answer.headers_mut().insert(WWW_AUTHENTICATE, invalid);

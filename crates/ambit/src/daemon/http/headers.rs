@@ -20,6 +20,8 @@ pub(super) fn agree(headers: &HeaderMap, method: &str, params: Option<&RawValue>
     let said = Said::of(params)?;
     let version = one(headers, VERSION)?;
     if said.era == Era::Handshake {
+        // Its clients need not repeat anything; what they repeat must be so.
+        repeated(headers, method, params, false)?;
         return match version.as_deref() {
             // Clients of before 2025-06-18 send none.
             None => Ok(Era::Handshake),
@@ -38,21 +40,31 @@ pub(super) fn agree(headers: &HeaderMap, method: &str, params: Option<&RawValue>
         }
         None => return Err(mismatch("`MCP-Protocol-Version` is missing")),
     }
+    repeated(headers, method, params, true)?;
+    Ok(Era::Stateless)
+}
+
+/// Compares what the headers repeat of the body; `must`: whether they have to.
+fn repeated(headers: &HeaderMap, method: &str, params: Option<&RawValue>, must: bool) -> Result<(), Wrong> {
     match one(headers, METHOD)?.as_deref() {
         Some(said) if said == method => {}
         Some(said) => return Err(mismatch(&format!("`Mcp-Method` is `{}`, and the body says another", short(said)))),
-        None => return Err(mismatch("`Mcp-Method` is missing")),
+        None if must => return Err(mismatch("`Mcp-Method` is missing")),
+        None => {}
     }
     let named = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",
-        _ => return Ok(Era::Stateless),
+        _ => return Ok(()),
+    };
+    let header = match one(headers, NAME)? {
+        None if must => return Err(mismatch("`Mcp-Name` is missing")),
+        None => return Ok(()),
+        Some(header) => decoded(&header).ok_or_else(|| mismatch("`Mcp-Name` cannot be decoded"))?,
     };
     let body = params.and_then(|params| Members::of(params).ok()?.text(named).map(std::borrow::Cow::into_owned));
-    let header = one(headers, NAME)?.ok_or_else(|| mismatch("`Mcp-Name` is missing"))?;
-    let header = decoded(&header).ok_or_else(|| mismatch("`Mcp-Name` cannot be decoded"))?;
     if body.as_deref() == Some(header.as_str()) {
-        return Ok(Era::Stateless);
+        return Ok(());
     }
     Err(mismatch(&format!("`Mcp-Name` is `{}`, and the body says another", short(&header))))
 }
@@ -135,5 +147,8 @@ mod tests {
         assert_eq!(asked(&[(VERSION, "2025-06-18")], "tools/list", "{}"), Ok(Era::Handshake));
         assert_eq!(asked(&[(VERSION, "1900-01-01")], "tools/list", "{}"), Err(code::UNSUPPORTED_VERSION));
         assert_eq!(asked(&[(VERSION, STATELESS)], "tools/list", "{}"), Err(code::INVALID_PARAMS));
+        assert_eq!(asked(&[(METHOD, "tools/list")], "tools/call", r#"{"name":"a"}"#), Err(code::HEADER_MISMATCH));
+        assert_eq!(asked(&[(NAME, "b")], "tools/call", r#"{"name":"a"}"#), Err(code::HEADER_MISMATCH));
+        assert_eq!(asked(&[(NAME, "a")], "tools/call", r#"{"name":"a"}"#), Ok(Era::Handshake));
     }
 }

@@ -3,16 +3,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -61,8 +64,10 @@ pub struct Bound {
 const TLS: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 64 << 10;
-// Connections at once; more wait at the door.
+// Connections at once, unless there are not four times as many descriptors; more wait at the door.
 const MOST: usize = 2_048;
+// Whoever does not read what it asked for is let go of.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Opens the listener. `dir`: what paths are relative to. Must be called within a Tokio runtime.
 ///
@@ -119,10 +124,13 @@ impl Bound {
         let Bound { listener, tls, checks } = self;
         let sessions = HttpSessions::new(Arc::clone(&host));
         let endpoint = Arc::new(Endpoint::new(Arc::clone(&sessions), checks));
-        let room = Arc::new(Semaphore::new(MOST));
+        let room = Arc::new(Semaphore::new(most()));
         let tidying = sessions.tidy_often();
         let accepting = async {
+            // They end with the listener.
+            let mut connections = JoinSet::new();
             loop {
+                while connections.try_join_next().is_some() {}
                 let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
                 let Ok((stream, from)) = listener.accept().await else {
                     // Out of descriptors, most likely: it passes, and spinning would not help.
@@ -130,7 +138,7 @@ impl Bound {
                     continue;
                 };
                 let (endpoint, tls) = (Arc::clone(&endpoint), tls.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     let _place = place;
                     meet(stream, from, tls, endpoint).await;
                 });
@@ -141,6 +149,12 @@ impl Bound {
             () = accepting => {}
         }
     }
+}
+
+/// A quarter of the descriptors at most: the door, the store and live systems need theirs.
+fn most() -> usize {
+    let all = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    all.and_then(|all| usize::try_from(all / 4).ok()).map_or(MOST, |quarter| quarter.clamp(16, MOST))
 }
 
 async fn meet(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, endpoint: Arc<Endpoint>) {
@@ -168,5 +182,50 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let mut connection = http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     // Whatever breaks it, it is its own connection alone.
-    let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+    let _ = connection.serve_connection(TokioIo::new(Read { stream, stalled: None }), service).await;
+}
+
+/// A stream whose other end has to read.
+struct Read<S> {
+    stream: S,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncWrite + Unpin> Read<S> {
+    /// What became of a write; an error when the other end has taken nothing for too long.
+    fn judged<T>(&mut self, wrote: Poll<std::io::Result<T>>, context: &mut Context<'_>) -> Poll<std::io::Result<T>> {
+        if wrote.is_ready() {
+            self.stalled = None;
+            return wrote;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
+        stalled.as_mut().poll(context).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Read<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Read<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judged(wrote, context)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.judged(flushed, context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.judged(shut, context)
+    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ambit_core::action::Digest;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use crate::daemon::hello::Denied;
 use crate::daemon::socket::{Host, Peer};
@@ -22,9 +23,20 @@ pub(super) struct HttpSession {
     agent: String,
     token: Digest,
     started: Instant,
-    // Seconds after the start at which it was last used, and requests under way.
+    // Seconds after the start at which it was last used, requests under way, and streams open.
     used: AtomicI64,
     under_way: AtomicUsize,
+    streams: AtomicUsize,
+}
+
+/// A stream that is open; it is over when this is dropped.
+pub(super) struct Streaming(Arc<HttpSession>);
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A request under way; it is over when this is dropped.
@@ -56,24 +68,45 @@ pub(super) enum NoSession {
 
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const TIDY: Duration = Duration::from_secs(15);
-/// Requests of one session that may be under way at once.
-pub(super) const MOST_UNDER_WAY: usize = 256;
+// Requests of one session that may be under way at once, and streams that may be open.
+const MOST_UNDER_WAY: usize = 256;
+const MOST_STREAMS: usize = 16;
 
 impl HttpSessions {
     pub(super) fn new(host: Arc<dyn Host>) -> Arc<HttpSessions> {
         Arc::new(HttpSessions { host, open: Mutex::default(), opening: tokio::sync::Mutex::default() })
     }
 
-    /// Opens a session for a client that shakes hands.
-    pub(super) async fn begin(&self, agent: &str, token: &str, peer: Peer) -> Result<Arc<HttpSession>, NoSession> {
-        let session = self.enter(agent, token, peer).await?;
-        self.lock().insert(session.id.clone(), Arc::clone(&session));
-        Ok(session)
+    /// Whether the token opens that agent's gate; opens nothing.
+    pub(super) async fn know(&self, agent: &str, token: &str, peer: Peer) -> Result<(), Denied> {
+        let key = key(agent, token);
+        if self.lock().get(&key).is_some_and(|session| !session.is_severed()) {
+            return Ok(());
+        }
+        self.host.knows(agent, token, peer).await
+    }
+
+    /// Opens a session for a client that shakes hands. In a task of its own: a client that goes away meanwhile must not
+    /// leave one that nobody ends.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        agent: &str,
+        token: &str,
+        peer: Peer,
+    ) -> Result<Arc<HttpSession>, NoSession> {
+        let (sessions, agent, token) = (Arc::clone(self), agent.to_owned(), Zeroizing::new(token.to_owned()));
+        let opened = tokio::spawn(async move {
+            let session = sessions.enter(&agent, &token, peer).await?;
+            sessions.lock().insert(session.id.clone(), Arc::clone(&session));
+            Ok(session)
+        });
+        opened.await.unwrap_or(Err(NoSession::Unknown))
     }
 
     /// The session of that id, for who has its token.
     pub(super) fn of_id(&self, id: &str, agent: &str, token: &str) -> Result<Arc<HttpSession>, NoSession> {
-        let session = self.lock().get(id).cloned().ok_or(NoSession::Unknown)?;
+        // Those of tokens have names that no id has.
+        let session = self.lock().get(id).filter(|session| session.id == id).cloned().ok_or(NoSession::Unknown)?;
         if session.agent != agent || !session.is_of(token) || session.is_severed() {
             // Somebody else's session is no session.
             return Err(NoSession::Unknown);
@@ -81,24 +114,35 @@ impl HttpSessions {
         Ok(session)
     }
 
-    /// The one session of that token, for clients that do not shake hands.
-    pub(super) async fn of_token(&self, agent: &str, token: &str, peer: Peer) -> Result<Arc<HttpSession>, NoSession> {
-        let key = format!("token/{agent}/{}", digest(token));
-        let found =
-            |sessions: &HttpSessions| sessions.lock().get(&key).filter(|session| !session.is_severed()).cloned();
-        if let Some(session) = found(self) {
+    /// The one session of that token, for clients that do not shake hands. As [`HttpSessions::begin`].
+    pub(super) async fn of_token(
+        self: &Arc<Self>,
+        agent: &str,
+        token: &str,
+        peer: Peer,
+    ) -> Result<Arc<HttpSession>, NoSession> {
+        let key = key(agent, token);
+        if let Some(session) = self.live(&key) {
             return Ok(session);
         }
-        let _opening = self.opening.lock().await;
-        if let Some(session) = found(self) {
-            return Ok(session);
-        }
-        let session = self.enter(agent, token, peer).await?;
-        let before = self.lock().insert(key, Arc::clone(&session));
-        if let Some(before) = before {
-            self.host.left(before.passage.as_ref(), &Ended::Severed).await;
-        }
-        Ok(session)
+        let (sessions, agent, token) = (Arc::clone(self), agent.to_owned(), Zeroizing::new(token.to_owned()));
+        let opened = tokio::spawn(async move {
+            let _opening = sessions.opening.lock().await;
+            if let Some(session) = sessions.live(&key) {
+                return Ok(session);
+            }
+            let session = sessions.enter(&agent, &token, peer).await?;
+            let before = sessions.lock().insert(key, Arc::clone(&session));
+            if let Some(before) = before {
+                sessions.host.left(before.passage.as_ref(), &Ended::Severed).await;
+            }
+            Ok(session)
+        });
+        opened.await.unwrap_or(Err(NoSession::Unknown))
+    }
+
+    fn live(&self, key: &str) -> Option<Arc<HttpSession>> {
+        self.lock().get(key).filter(|session| !session.is_severed()).cloned()
     }
 
     /// Ends a session that its client does not want any more.
@@ -135,6 +179,7 @@ impl HttpSessions {
             started: Instant::now(),
             used: AtomicI64::new(0),
             under_way: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             passage,
         });
         tokio::spawn(hear(Arc::downgrade(&session), session.passage.news()));
@@ -168,6 +213,13 @@ impl HttpSession {
         (before < MOST_UNDER_WAY).then_some(begun)
     }
 
+    /// Opens a stream; `None` when too many are open.
+    pub(super) fn stream(self: &Arc<Self>) -> Option<Streaming> {
+        let before = self.streams.fetch_add(1, Ordering::AcqRel);
+        let opened = Streaming(Arc::clone(self));
+        (before < MOST_STREAMS).then_some(opened)
+    }
+
     fn is_of(&self, token: &str) -> bool {
         self.token.0.ct_eq(&digest(token).0).into()
     }
@@ -187,10 +239,15 @@ impl HttpSession {
         }
         let now = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
         let idle = now.saturating_sub(self.used.load(Ordering::Relaxed));
-        let unused =
-            self.under_way.load(Ordering::Acquire) == 0 && idle > i64::try_from(IDLE.as_secs()).unwrap_or(i64::MAX);
+        let unused = self.under_way.load(Ordering::Acquire) + self.streams.load(Ordering::Acquire) == 0
+            && idle > i64::try_from(IDLE.as_secs()).unwrap_or(i64::MAX);
         unused.then_some(Ended::Closed)
     }
+}
+
+/// What a token's session is kept under.
+fn key(agent: &str, token: &str) -> String {
+    format!("token/{agent}/{}", digest(token))
 }
 
 fn digest(token: &str) -> Digest {

@@ -138,11 +138,19 @@ impl Form {
         if kind.is_some_and(|kind| kind != "\"complete\"") {
             return Err("the live system asks for something before it answers, which Ambit does not pass on");
         }
+        // For how long something may be kept, and by whom, is ours to say: an upstream knows nothing of other agents.
+        let theirs = ["ttlMs", "cacheScope"].into_iter().any(|name| members.get(name).is_some());
+        if self.cached && theirs {
+            let kept = rpc::without(&members, "ttlMs");
+            let raw: &RawValue = serde_json::from_slice(&kept).map_err(|_| "the result cannot be read")?;
+            let kept = rpc::without(&Members::of(raw).map_err(|_| "the result cannot be read")?, "cacheScope");
+            return self.complete(&kept).map(|result| result.into_owned().into());
+        }
         let mut out = b"{".to_vec();
         if kind.is_none() {
             out.extend_from_slice(br#""resultType":"complete","#);
         }
-        if self.cached && members.get("ttlMs").is_none() && members.get("cacheScope").is_none() {
+        if self.cached {
             out.extend_from_slice(CACHE.as_bytes());
         }
         if members.0.is_empty() && out.ends_with(b",") {
@@ -192,8 +200,9 @@ mod tests {
             of(Era::Stateless, true, r#"{"n":1}"#),
             r#""result":{"resultType":"complete","ttlMs":0,"cacheScope":"private","n":1}}"#
         );
-        let already = r#"{"resultType":"complete","ttlMs":5,"cacheScope":"public","n":1}"#;
-        assert_eq!(of(Era::Stateless, true, already), format!(r#""result":{already}}}"#));
+        let theirs = r#"{"resultType":"complete","ttlMs":5,"cacheScope":"public","n":1}"#;
+        let ours = r#""result":{"ttlMs":0,"cacheScope":"private","resultType":"complete","n":1}}"#;
+        assert_eq!(of(Era::Stateless, true, theirs), ours, "how long it may be kept is ours to say");
         assert!(of(Era::Stateless, false, r#"{"resultType":"input_required"}"#).contains("-32603"));
         assert!(of(Era::Stateless, false, r#"{"a":1,"a":2}"#).contains("-32603"));
     }

@@ -153,6 +153,11 @@ fn whoever_is_not_known_learns_nothing() {
         assert_eq!(ask(&house, "POST", path, &headers(&token, &[]), INITIALIZE).status, 401, "{path}");
     }
     assert_eq!(ask(&house, "POST", "/", &headers(&token, &[]), INITIALIZE).status, 404);
+    // Whatever else is wrong: who asks is looked at first.
+    let bogus = [("Mcp-Session-Id", "0123456789abcdef"), ("Content-Type", "text/plain")];
+    for (method, body) in [("POST", b"{".as_slice()), ("GET", b""), ("DELETE", b""), ("PUT", b"")] {
+        assert_eq!(ask(&house, method, ENDPOINT, &headers("Bearer ambit_x", &bogus), body).status, 401, "{method}");
+    }
     // What is wrong with a request is said to who may make one.
     let half = br#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}}"#;
     assert_eq!(ask(&house, "POST", ENDPOINT, &headers("Bearer ambit_x", &[]), half).status, 401);
@@ -169,6 +174,9 @@ fn pages_in_browsers_and_other_names_are_kept_out() {
     assert_eq!(status(&[("Host", "evil.example")]), 403);
     assert_eq!(status(&[("Origin", "http://evil.example")]), 403);
     assert_eq!(status(&[("Origin", "http://localhost:3000")]), 200);
+    let asked = ask(&house, "OPTIONS", ENDPOINT, &[("Host", "localhost"), ("Origin", "http://localhost:3000")], b"");
+    assert!(asked.status == 204 && asked.head.contains("access-control-allow-origin: http://localhost:3000"));
+    assert_eq!(ask(&house, "OPTIONS", ENDPOINT, &[("Host", "localhost")], b"").status, 401, "no page, no preflight");
     assert_eq!(status(&[("Content-Type", "text/plain")]), 415);
     assert_eq!(status(&[("Accept", "text/html")]), 406);
     assert_eq!(ask(&house, "PUT", ENDPOINT, &headers(&token, &[]), INITIALIZE).status, 405);
@@ -231,6 +239,63 @@ fn a_stop_ends_streams_and_sessions_and_nothing_passes() {
     let said = talk_once(&house, "2026-07-28", Client::Python, &call("look", json!({})));
     assert!(said["isError"] == true && text(&said).contains("stopped"), "{said}");
     assert_eq!(house.read("ran"), "");
+}
+
+#[test]
+fn one_agent_does_not_take_everybodys_place() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let opened = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
+    let id = opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let stream = || {
+        let mut stream = TcpStream::connect(address(&house)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let get = format!(
+            "GET {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {id}\r\n\r\n"
+        );
+        stream.write_all(get.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        (stream, String::from_utf8(status.to_vec()).unwrap())
+    };
+    let open: Vec<_> = (0..16).map(|_| stream()).collect();
+    assert!(open.iter().all(|(_, status)| status.ends_with("200")));
+    assert!(stream().1.ends_with("429"), "no more than 16 streams of a session");
+    // Nor more than 16 sessions of an agent, whether their clients are still there or not.
+    for _ in 0..15 {
+        let mut hung_up = TcpStream::connect(address(&house)).unwrap();
+        let head = format!(
+            "POST {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            INITIALIZE.len()
+        );
+        hung_up.write_all(&[head.as_bytes(), INITIALIZE].concat()).unwrap();
+    }
+    until("all are in", || {
+        house.ambit(&["status", "--format", "json"]).json()["sessions"].as_array().unwrap().len() == 16
+    });
+    let full = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
+    assert!(full.status == 429 && full.head.contains("retry-after") && !full.head.contains("www-authenticate"));
+    // A stop ends every one of them, also those that nobody holds any more.
+    let stopped = house.ambit(&["stop", "helper", "--because", "a test", "--format", "json"]).fine().json();
+    assert_eq!(stopped["severed"].as_array().unwrap().len(), 16, "{stopped}");
+    drop(open);
+}
+
+#[test]
+fn a_daemon_that_ends_takes_its_connections_with_it() {
+    let mut house = open();
+    let address = address(&house);
+    let mut idle = TcpStream::connect(&address).unwrap();
+    idle.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(
+        call_over_http(&house, &json!({ "name": "ledger__look", "arguments": {} }))["result"]["isError"],
+        Value::Null
+    );
+    assert_eq!(house.end(), 0);
+    assert_eq!(idle.read(&mut [0; 16]).unwrap_or(0), 0, "its connection is over");
+    assert!(TcpStream::connect(&address).is_err());
+    let closed = house.read("ran").lines().count();
+    assert_eq!(closed, 1);
 }
 
 #[test]
