@@ -6,27 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, VARY,
 };
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::body::{Answered, event};
 use super::checks::Checks;
 use super::headers;
+use super::said::{Answer, empty, json, no_session, said_wrong, status, unauthorized, wrong};
 use super::sessions::{HttpSession, HttpSessions, NoSession};
-use crate::daemon::hello::Denied;
+use super::stream::stream;
 use crate::daemon::socket::Peer;
-use crate::gate::mcp::era::{Era, Wrong};
+use crate::gate::mcp::era::Era;
 use crate::gate::mcp::face::Begun;
 use crate::gate::mcp::listen::Filter;
-use crate::gate::rpc::{self, AGENT_LINE, Message, code};
+use crate::gate::rpc::{AGENT_LINE, Message, code};
 
 /// The endpoints of all agents.
 pub(super) struct Endpoint {
@@ -42,10 +41,6 @@ const MAY_SEND: &str =
     "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
 // A body has so long to come.
 const BODY: Duration = Duration::from_secs(30);
-// Between those who listen and us nobody must think that the stream is dead.
-const ALIVE: Duration = Duration::from_secs(15);
-
-type Answer = Response<Answered>;
 
 /// Who asks, as the request has it.
 struct Asker {
@@ -285,68 +280,6 @@ impl Endpoint {
     }
 }
 
-/// Events for what changes, until the client goes away or the session is over. `id`: of the request that asked for them.
-fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>) -> Answer {
-    let (to, events) = mpsc::channel::<Bytes>(16);
-    let (session, id) = (Arc::clone(session), id.map(str::to_owned));
-    let mut news = session.passage.news();
-    let Some(open) = session.stream() else {
-        let why = "too many streams are open";
-        return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, why);
-    };
-    tokio::spawn(async move {
-        let _open = open;
-        let mut before = *news.borrow_and_update();
-        if let Some(id) = &id {
-            let mut first = Vec::new();
-            filter.acknowledge(&mut first, id);
-            if to.send(event(&first)).await.is_err() {
-                return;
-            }
-        }
-        loop {
-            let changed = tokio::select! {
-                () = to.closed() => return,
-                changed = timeout(ALIVE, news.changed()) => changed,
-            };
-            let mut out = Vec::new();
-            match changed {
-                Err(_) => {
-                    if to.send(Bytes::from_static(b":\n\n")).await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Ok(Ok(())) => {
-                    let now = *news.borrow_and_update();
-                    filter.tell(&mut out, before, now, id.as_deref());
-                    before = now;
-                }
-                Ok(Err(_)) => before.severed = true,
-            }
-            if before.severed
-                && let Some(id) = &id
-            {
-                Filter::end(&mut out, id);
-            }
-            for message in out.split_inclusive(|byte| *byte == b'\n') {
-                if to.send(event(message)).await.is_err() {
-                    return;
-                }
-            }
-            if before.severed {
-                return;
-            }
-        }
-    });
-    let mut answer = Response::new(Answered::Events(events));
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    answer
-}
-
 /// `/agents/NAME/mcp`; a name has no characters that a path would have to encode.
 fn agent_of(path: &str) -> Option<&str> {
     let name = path.strip_prefix("/agents/")?.strip_suffix("/mcp")?;
@@ -384,69 +317,6 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
             || one == "*/*"
             || one.strip_suffix("/*").is_some_and(|f| f.eq_ignore_ascii_case(family))
     })
-}
-
-/// The status that goes with an error; the older generation knows none.
-fn status(era: Era, error: Option<i32>) -> StatusCode {
-    match (era, error) {
-        (Era::Stateless, Some(code::METHOD_NOT_FOUND)) => StatusCode::NOT_FOUND,
-        (Era::Stateless, Some(_)) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
-    }
-}
-
-fn json(status: StatusCode, message: Vec<u8>) -> Answer {
-    let mut answer = Response::new(Answered::whole(message));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Answered::nothing());
-    *answer.status_mut() = status;
-    answer
-}
-
-fn wrong(status: StatusCode, id: Option<&str>, code: i32, why: &str) -> Answer {
-    let mut out = Vec::new();
-    rpc::error(&mut out, id, code, why);
-    json(status, out)
-}
-
-fn said_wrong(id: &str, wrong: &Wrong) -> Answer {
-    let mut out = Vec::new();
-    wrong.write(&mut out, Some(id).filter(|id| *id != "null"));
-    json(StatusCode::BAD_REQUEST, out)
-}
-
-fn unauthorized(why: &str) -> Answer {
-    let mut answer = wrong(StatusCode::UNAUTHORIZED, None, code::INVALID_REQUEST, why);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ambit\""));
-    answer
-}
-
-fn no_session(none: NoSession, id: Option<&str>) -> Answer {
-    match none {
-        NoSession::Denied(Denied { message, help, busy: true }) => {
-            let mut answer = wrong(StatusCode::TOO_MANY_REQUESTS, id, code::BUSY, &format!("{message}\nhelp: {help}"));
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
-            answer
-        }
-        NoSession::Denied(Denied { message, help, busy: false }) => {
-            let mut answer = unauthorized(&format!("{message}\nhelp: {help}"));
-            let invalid = HeaderValue::from_static("Bearer realm=\"ambit\", error=\"invalid_token\"");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, invalid);
-            answer
-        }
-        NoSession::Unknown => wrong(
-            StatusCode::NOT_FOUND,
-            id,
-            code::INVALID_REQUEST,
-            "there is no such session; begin a new one with `initialize`",
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod checks;
 mod endpoint;
 mod headers;
 mod listen;
+mod said;
 mod sessions;
+mod stream;
 
 pub use listen::{Bound, HttpError, bind};

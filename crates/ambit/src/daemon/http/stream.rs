@@ -1,0 +1,81 @@
+//! The stream of what changes, for both generations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::body::{Answered, event};
+use super::said::{Answer, wrong};
+use super::sessions::HttpSession;
+use crate::gate::mcp::listen::Filter;
+use crate::gate::rpc::code;
+
+// Between those who listen and us nobody must think that the stream is dead.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// Events for what changes, until the client goes away or the session is over. `id`: of the request that asked for them.
+pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>) -> Answer {
+    let (to, events) = mpsc::channel::<Bytes>(16);
+    let (session, id) = (Arc::clone(session), id.map(str::to_owned));
+    let mut news = session.passage.news();
+    let Some(open) = session.stream() else {
+        let why = "too many streams are open";
+        return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, why);
+    };
+    tokio::spawn(async move {
+        let _open = open;
+        let mut before = *news.borrow_and_update();
+        if let Some(id) = &id {
+            let mut first = Vec::new();
+            filter.acknowledge(&mut first, id);
+            if to.send(event(&first)).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let changed = tokio::select! {
+                () = to.closed() => return,
+                changed = timeout(ALIVE, news.changed()) => changed,
+            };
+            let mut out = Vec::new();
+            match changed {
+                Err(_) => {
+                    if to.send(Bytes::from_static(b":\n\n")).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Ok(())) => {
+                    let now = *news.borrow_and_update();
+                    filter.tell(&mut out, before, now, id.as_deref());
+                    before = now;
+                }
+                Ok(Err(_)) => before.severed = true,
+            }
+            if before.severed
+                && let Some(id) = &id
+            {
+                Filter::end(&mut out, id);
+            }
+            for message in out.split_inclusive(|byte| *byte == b'\n') {
+                if to.send(event(message)).await.is_err() {
+                    return;
+                }
+            }
+            if before.severed {
+                return;
+            }
+        }
+    });
+    let mut answer = Response::new(Answered::Events(events));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    answer
+}
