@@ -5,24 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-const TOML: &str = r#"
-[systems.docs]
-kind = "mcp"
-command = ["/opt/docs-server"]
-[people.dana]
-email = "dana@acme.example"
-[agents.helper]
-scope = "SCOPE.md"
-systems = ["docs"]
-"#;
-
-const LOCK: &str = r#"version = 1
-[systems.docs]
-kind = "mcp"
-looked-at = "2026-11-23"
-[systems.docs.tools.get]
-definition = '{"name":"get","inputSchema":{"type":"object","properties":{"id":{"type":"string"}}}}'
-"#;
+use crate::cli_frame::{LOCK, TOML};
 
 /// With an error, something that is not ready, and text that would like to be more than text.
 const SCOPE: &str = "---

@@ -18,7 +18,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-const TOML: &str = r#"
+pub const TOML: &str = r#"
 [systems.docs]
 kind = "mcp"
 command = ["/opt/docs-server"]
@@ -30,7 +30,7 @@ scope = "SCOPE.md"
 systems = ["docs"]
 "#;
 
-const LOCK: &str = r#"version = 1
+pub const LOCK: &str = r#"version = 1
 [systems.docs]
 kind = "mcp"
 looked-at = "2026-11-23"
