@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::reading::Reading;
 use crate::scope::compile::compile;
 use crate::scope::print::{print_line, print_test};
-use crate::scope::{Document, Fields, Line, Outside, Section, Span, Target};
+use crate::scope::{Document, Fields, Line, Outside, Section, Target};
 
 /// An edit of a scope document, and what the decision would be then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -169,20 +169,10 @@ fn grants(policy: &Policy, effect: &Effect) -> Option<Candidate> {
     let names: Vec<String> =
         effect.fields.iter().filter_map(|at| resource.fields.get(at)).map(|f| f.name.clone()).collect();
     let line = Line {
-        section,
         verbs: if reads { Vec::new() } else { vec![effect.verb] },
         targets: vec![Target::Named { system, name: resource.name.clone() }],
         fields: (!called && !names.is_empty()).then_some(Fields::Only(names)),
-        tests: Vec::new(),
-        limits: Vec::new(),
-        tasks: None,
-        otherwise_human: false,
-        by: None,
-        within: None,
-        until: None,
-        because: None,
-        text: String::new(),
-        at: Span::default(),
+        ..Line::new(section)
     };
     let words = print_line(&line);
     Some(Candidate {

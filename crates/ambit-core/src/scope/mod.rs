@@ -181,6 +181,29 @@ pub struct Line {
     pub at: Span,
 }
 
+impl Line {
+    /// A line under `section` that says nothing yet, and stands nowhere.
+    #[must_use]
+    pub fn new(section: Section) -> Line {
+        Line {
+            section,
+            verbs: Vec::new(),
+            targets: Vec::new(),
+            fields: None,
+            tests: Vec::new(),
+            limits: Vec::new(),
+            tasks: None,
+            otherwise_human: false,
+            by: None,
+            within: None,
+            until: None,
+            because: None,
+            text: String::new(),
+            at: Span::default(),
+        }
+    }
+}
+
 /// What a line is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {

@@ -137,7 +137,6 @@ pub fn line() -> impl Strategy<Value = Line> {
         any::<bool>(),
     )
         .prop_map(|(section, verbs, targets, fields, tests, limits, tasks, otherwise_human)| Line {
-            section,
             verbs,
             targets,
             fields,
@@ -145,12 +144,7 @@ pub fn line() -> impl Strategy<Value = Line> {
             limits,
             tasks,
             otherwise_human,
-            by: None,
-            within: None,
-            until: None,
-            because: None,
-            text: String::new(),
-            at: Span::default(),
+            ..Line::new(section)
         })
 }
 

@@ -1,6 +1,6 @@
 //! `ambit fmt [PATH…]`: writes scope documents in their canonical text, and loses nothing of them.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ambit_core::scope::parse;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use super::args::{Format, Printed};
+use super::input;
 use super::options::Options;
 use super::output::{self, say, style};
 use super::{Exit, Trouble};
@@ -127,7 +128,7 @@ fn wanted(args: &FmtArgs, options: &Options) -> anyhow::Result<Vec<Option<PathBu
 /// A document in its canonical text, or what is wrong with it.
 fn read(path: Option<PathBuf>) -> anyhow::Result<Result<Formatted, Findings>> {
     let file = path.as_deref().map_or_else(|| String::from("<standard input>"), shown_from_here);
-    let before = bytes_of(path.as_deref()).map_err(|why| {
+    let before = input::bytes_of(path.as_deref(), home::LONGEST).map_err(|why| {
         let help = "name a scope document, or a directory with a SCOPE.md in it";
         Trouble::new(Exit::Usage, format!("`{file}` cannot be read: {why}"), help)
     })?;
@@ -147,16 +148,6 @@ fn read(path: Option<PathBuf>) -> anyhow::Result<Result<Formatted, Findings>> {
 }
 
 /// A document's bytes. One that is cut here is too large to be read anyway.
-fn bytes_of(path: Option<&Path>) -> std::io::Result<Vec<u8>> {
-    let most = home::LONGEST;
-    let mut bytes = Vec::new();
-    match path {
-        Some(path) => std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?,
-        None => std::io::stdin().lock().take(most).read_to_end(&mut bytes)?,
-    };
-    Ok(bytes)
-}
-
 fn shown_from_here(path: &Path) -> String {
     std::path::absolute(path).map_or_else(|_| path.display().to_string(), |path| home::shown(&path))
 }

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod fmt;
 pub mod inbox;
 pub mod init;
+mod input;
 pub mod inventory;
 pub mod journal;
 pub mod link;

@@ -1,6 +1,6 @@
 //! `ambit task`: opens, lists, shows and closes the tasks of agents.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ambit_core::time::Timestamp;
@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::args::{Format, Printed};
+use super::input;
 use super::link::{Link, Who, unexpected};
 use super::options::Options;
 use super::output::{self, Table, say};
@@ -259,16 +260,13 @@ fn tasks(options: &Options, about: TaskRequest) -> Result<Vec<Value>, Trouble> {
 
 fn request(args: &OpenArgs) -> Result<Option<String>, Trouble> {
     let Some(path) = &args.request_file else { return Ok(args.request.clone()) };
-    let wrong = |error: std::io::Error| {
+    let wrong = |error: &dyn std::fmt::Display| {
         let message = format!("`{}` cannot be read: {error}", path.display());
         Trouble::new(Exit::Usage, message, "name a file with the words of the request, or `-`")
     };
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().take(MOST_BYTES).read_to_string(&mut text).map_err(wrong)?;
-        return Ok(Some(text));
-    }
-    std::fs::read_to_string(path).map(Some).map_err(wrong)
+    let named = Some(path.as_path()).filter(|path| *path != Path::new("-"));
+    let bytes = input::bytes_of(named, MOST_BYTES).map_err(|error| wrong(&error))?;
+    String::from_utf8(bytes).map(Some).map_err(|_| wrong(&"it is not UTF-8"))
 }
 
 // More than the daemon takes, so that it is the one to say so.

@@ -109,22 +109,7 @@ pub fn page(agent: &str, owner: &str, purpose: Option<&str>, answers: &Answers, 
 }
 
 fn line(section: Section, verbs: Vec<Verb>, target: Target) -> Line {
-    Line {
-        section,
-        verbs,
-        targets: vec![target],
-        fields: None,
-        tests: Vec::new(),
-        limits: Vec::new(),
-        tasks: None,
-        otherwise_human: false,
-        by: None,
-        within: None,
-        until: None,
-        because: None,
-        text: String::new(),
-        at: Span::default(),
-    }
+    Line { verbs, targets: vec![target], ..Line::new(section) }
 }
 
 fn reference(setting: &Setting) -> String {

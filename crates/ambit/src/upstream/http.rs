@@ -19,11 +19,11 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::events::Events;
-use super::stdio::{Failed, Outcome};
-use super::{Event, Limits, Listing, Secret, UpstreamError, Watch};
+use super::message::{self, Failed, Outcome};
+use super::{Event, Limits, Secret, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
-use crate::gate::rpc::{self, Members, Message, code};
+use crate::gate::rpc::{self, Members, Message};
 
 /// How a server is reached over HTTP. Never printed: its path may hold a secret.
 #[derive(Clone)]
@@ -344,28 +344,24 @@ impl Remote {
     }
 
     /// One message of the server; what it comes to, where it is the answer that is waited for.
-    async fn read(&self, message: &[u8], id: Option<u64>) -> Option<Outcome> {
-        let read = Message::read(message);
+    async fn read(&self, bytes: &[u8], id: Option<u64>) -> Option<Outcome> {
+        let read = Message::read(bytes);
         if let Ok(Message::Response { id: raw, outcome }) = &read
             && id.is_some_and(|id| *raw == id.to_string())
         {
             self.unasked.store(0, Ordering::Relaxed);
-            return Some(match outcome {
-                Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
-                Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
-            });
+            return Some(Outcome::of(*outcome));
         }
         if self.unasked.fetch_add(1, Ordering::Relaxed) >= UNASKED {
             self.die("the server wrote too much that nobody asked for");
             return None;
         }
         match read {
-            Ok(Message::Notification { method, .. }) => match method.as_ref() {
-                "notifications/tools/list_changed" => (self.watch)(Event::ListChanged(Listing::Tools)),
-                "notifications/resources/list_changed" => (self.watch)(Event::ListChanged(Listing::Resources)),
-                "notifications/prompts/list_changed" => (self.watch)(Event::ListChanged(Listing::Prompts)),
-                _ => {}
-            },
+            Ok(Message::Notification { method, .. }) => {
+                if let Some(event) = message::changed(&method) {
+                    (self.watch)(event);
+                }
+            }
             Ok(Message::Request { id, method, .. }) => self.decline(id, &method).await,
             // Whoever could not read a question says so to nobody in particular.
             Ok(Message::Response { id: "null", .. }) => {}
@@ -377,15 +373,11 @@ impl Remote {
         None
     }
 
-    /// A server asks nothing of Ambit, but whether it is there.
+    /// Answers what the server asks.
     async fn decline(&self, id: &str, method: &str) {
         let mut body = Vec::new();
-        if method == "ping" {
-            rpc::result(&mut body, id, b"{}");
-        } else {
-            let why = "Ambit declares no such capability to upstream servers";
-            rpc::error(&mut body, Some(id), code::METHOD_NOT_FOUND, why);
-            self.tell(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
+        if let Some(event) = message::decline(&mut body, id, method) {
+            self.tell(event);
         }
         let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
     }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::http::Remote;
-use super::stdio::{Failed, Outcome, Process};
+use super::message::{Failed, Outcome};
+use super::stdio::Process;
 use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::Sent;

@@ -5,6 +5,7 @@ mod events;
 pub mod guard;
 pub mod http;
 pub mod mcp;
+mod message;
 mod stdio;
 pub mod system;
 

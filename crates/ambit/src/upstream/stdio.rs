@@ -14,30 +14,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Event, LaunchSpec, Limits, Listing, Secret, UpstreamError, Watch, guard};
+use super::message::{self, Failed, Outcome};
+use super::{Event, LaunchSpec, Limits, Secret, UpstreamError, Watch, guard};
 use crate::escape::escape;
-use crate::gate::rpc::{self, LineError, Lines, Message, code};
+use crate::gate::rpc::{self, LineError, Lines, Message};
 
 /// A running server. Its process, with all that it started, ends when this is dropped.
 pub(super) struct Process {
     shared: Arc<Shared>,
     limits: Limits,
-}
-
-/// What a server made of a request, as the bytes it wrote.
-pub(super) enum Outcome {
-    /// Its `result`.
-    Result(Vec<u8>),
-    /// Its `error`.
-    Error(Vec<u8>),
-}
-
-/// No answer. The text is escaped.
-pub(super) enum Failed {
-    /// It is certain that not one byte of the request was written.
-    NotSent(String),
-    /// Some of it was written, or all.
-    Unknown(String),
 }
 
 struct Shared {
@@ -392,11 +377,8 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
                 Ok(())
             }
             Ok(Message::Notification { method, .. }) => {
-                match method.as_ref() {
-                    "notifications/tools/list_changed" => (shared.watch)(Event::ListChanged(Listing::Tools)),
-                    "notifications/resources/list_changed" => (shared.watch)(Event::ListChanged(Listing::Resources)),
-                    "notifications/prompts/list_changed" => (shared.watch)(Event::ListChanged(Listing::Prompts)),
-                    _ => {}
+                if let Some(event) = message::changed(&method) {
+                    (shared.watch)(event);
                 }
                 Ok(())
             }
@@ -430,12 +412,8 @@ fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>)
     let Some(tell) = call else {
         return Err(format!("an answer to `{}`, which nobody waits for", id.chars().take(64).collect::<String>()));
     };
-    let outcome = match outcome {
-        Ok(result) => Outcome::Result(result.get().as_bytes().to_vec()),
-        Err(error) => Outcome::Error(error.get().as_bytes().to_vec()),
-    };
     // Whoever asked may have gone since.
-    let _ = tell.send(Ok(outcome));
+    let _ = tell.send(Ok(Outcome::of(outcome)));
     Ok(())
 }
 
@@ -446,18 +424,10 @@ fn own_id(raw: &str) -> Option<u64> {
 
 fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {
     let mut line = Vec::new();
-    if method == "ping" {
-        rpc::result(&mut line, id, b"{}");
-    } else {
-        rpc::error(
-            &mut line,
-            Some(id),
-            code::METHOD_NOT_FOUND,
-            "Ambit declares no such capability to upstream servers",
-        );
+    if let Some(event) = message::decline(&mut line, id, method) {
         *asked = asked.saturating_add(1);
         if *asked <= ASKED_TOLD {
-            (shared.watch)(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) });
+            (shared.watch)(event);
         }
     }
     // A server that asks faster than it reads gets no answer.

@@ -19,22 +19,7 @@ pub const MAX_LISTED: usize = 1_024;
 pub(super) fn read(report: &mut Report<'_>, section: Section, inline: &Inline) -> Option<Line> {
     let found = tokens(report, inline);
     let end = found.because.as_ref().map_or(inline.text.len(), |(word, _)| word.start);
-    let mut line = Line {
-        section,
-        verbs: Vec::new(),
-        targets: Vec::new(),
-        fields: None,
-        tests: Vec::new(),
-        limits: Vec::new(),
-        tasks: None,
-        otherwise_human: false,
-        by: None,
-        within: None,
-        until: None,
-        because: None,
-        text: inline.text.clone(),
-        at: report.span(inline.bytes.clone()),
-    };
+    let mut line = Line { text: inline.text.clone(), at: report.span(inline.bytes.clone()), ..Line::new(section) };
     let mut wrong: Vec<Wrong> = Vec::new();
     // The comma before `because` belongs to it.
     let words = match (&found.because, found.tokens.split_last()) {
