@@ -15,6 +15,7 @@ pub mod inventory;
 pub mod journal;
 pub mod keys;
 pub mod lock;
+pub mod loopback;
 pub mod offline;
 pub mod report;
 pub mod snapshot;

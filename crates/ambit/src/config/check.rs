@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use ambit_core::catalog::SystemKind;
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
-use url::{Host, Url};
+use url::Url;
 
 use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
+use crate::loopback;
 
 /// Everything that is wrong, in no order.
 pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
@@ -52,7 +53,7 @@ impl Check<'_> {
                 );
             }
             Ok(address)
-                if !address.ip().to_canonical().is_loopback() && (http.certificate.is_none() || http.key.is_none()) =>
+                if !loopback::is_loopback(address.ip()) && (http.certificate.is_none() || http.key.is_none()) =>
             {
                 let message = format!("`{address}` can be reached from other machines, and there is no certificate");
                 self.error(
@@ -492,10 +493,5 @@ pub(crate) fn has_password(text: &str) -> bool {
 }
 
 fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(loopback::is_this_machine)
 }

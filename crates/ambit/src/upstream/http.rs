@@ -1,12 +1,10 @@
 //! A server that is reached over HTTP: one POST a message, answered with one message or with a stream of events in which
 //! the answer is one (Model Context Protocol, streamable HTTP, both generations).
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64ct::{Base64, Encoding as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -23,7 +21,9 @@ use super::message::{self, Failed, Outcome};
 use super::{Event, Limits, Secret, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
-use crate::gate::rpc::{self, Members, Message};
+use crate::gate::mcp::headers::{METHOD, NAME, SESSION, VERSION, encoded, named, said_in};
+use crate::gate::rpc::{self, Message};
+use crate::loopback::is_this_machine;
 
 /// How a server is reached over HTTP. Never printed: its path may hold a secret.
 #[derive(Clone)]
@@ -73,11 +73,6 @@ const IDLE: Duration = Duration::from_secs(4);
 // Of what a server does unasked so much is told, and after so much between two answers it is let go of.
 const TOLD: u64 = 32;
 const UNASKED: u64 = 1_000;
-
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 impl Remote {
     pub(super) fn new(spec: &HttpSpec, limits: Limits, watch: Watch) -> Result<Remote, UpstreamError> {
@@ -268,7 +263,11 @@ impl Remote {
             if let Ok(method) = HeaderValue::from_str(method) {
                 headers.insert(METHOD, method);
             }
-            if let Some(name) = name_of(method, params).and_then(|name| HeaderValue::from_str(&encoded(&name)).ok()) {
+            let name = named(method).and_then(|member| {
+                let params: &RawValue = serde_json::from_slice(params?).ok()?;
+                said_in(Some(params), member)
+            });
+            if let Some(name) = name.and_then(|name| HeaderValue::from_str(&encoded(&name)).ok()) {
                 headers.insert(NAME, name);
             }
         }
@@ -403,11 +402,10 @@ impl Remote {
 
 /// Whether nobody on the way reads what is sent there.
 fn is_private(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let host = uri.host().unwrap_or_default();
     match uri.scheme_str() {
         Some("https") => !host.is_empty(),
-        Some("http") => here,
+        Some("http") => is_this_machine(host),
         _ => false,
     }
 }
@@ -433,22 +431,6 @@ fn with_meta(params: Option<&[u8]>) -> Vec<u8> {
     out
 }
 
-fn name_of(method: &str, params: Option<&[u8]>) -> Option<String> {
-    let member = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return None,
-    };
-    let params: &RawValue = serde_json::from_slice(params?).ok()?;
-    Members::of(params).ok()?.text(member).map(std::borrow::Cow::into_owned)
-}
-
-/// As it is where a header can hold it, else in Base64.
-fn encoded(value: &str) -> String {
-    let plain = value.bytes().all(|b| matches!(b, b' '..=b'~')) && value.trim() == value && !value.starts_with("=?");
-    if plain { value.to_owned() } else { format!("=?base64?{}?=", Base64::encode_string(value.as_bytes())) }
-}
-
 fn is(response: &Response<Incoming>, kind: &str) -> bool {
     let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
@@ -471,6 +453,7 @@ async fn collect(response: Response<Incoming>, most: usize) -> Result<Vec<u8>, S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::rpc::Members;
 
     #[test]
     fn parameters_get_their_meta_and_stay_as_they_are() {
@@ -492,15 +475,6 @@ mod tests {
             ["http://a.example/mcp", "http://localhost.evil.example/", "/mcp", "ftp://localhost/", "http://10.0.0.1/"]
         {
             assert!(!is_private(&url.parse().unwrap()), "{url}");
-        }
-    }
-
-    #[test]
-    fn names_that_no_header_holds_are_encoded() {
-        assert_eq!(encoded("get_weather"), "get_weather");
-        assert_eq!(encoded("é"), "=?base64?w6k=?=");
-        for odd in ["a\nb", " a", "=?base64?YQ==?=", "\u{7f}"] {
-            assert!(encoded(odd).starts_with("=?base64?") && HeaderValue::from_str(&encoded(odd)).is_ok(), "{odd}");
         }
     }
 }

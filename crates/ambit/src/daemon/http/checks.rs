@@ -8,6 +8,7 @@ use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Uri};
 
 use crate::config::Http;
+use crate::loopback::{is_loopback, is_this_machine};
 
 /// Which names and pages are let in.
 pub(super) struct Checks {
@@ -60,7 +61,7 @@ impl Checks {
         let Some(host) = host_of(authority) else { return false };
         self.hosts.contains(host)
             || host.parse::<IpAddr>().is_ok_and(|ip| ip == self.address.ip())
-            || (self.address.ip().is_loopback() && is_this_machine(host))
+            || (is_loopback(self.address.ip()) && is_this_machine(host))
     }
 
     fn may_come(&self, origin: &str) -> bool {
@@ -69,7 +70,7 @@ impl Checks {
             let plain = matches!(uri.scheme_str(), Some("http" | "https"));
             Some(plain && is_this_machine(host_of(uri.authority()?.as_str())?))
         };
-        self.origins.contains(origin) || (self.address.ip().is_loopback() && local() == Some(true))
+        self.origins.contains(origin) || (is_loopback(self.address.ip()) && local() == Some(true))
     }
 }
 
@@ -84,10 +85,6 @@ fn host_of(authority: &str) -> Option<&str> {
     };
     let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok());
     (port_fits && !host.is_empty()).then_some(host)
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@ use super::stream::stream;
 use crate::daemon::socket::Peer;
 use crate::gate::mcp::era::Era;
 use crate::gate::mcp::face::Begun;
+use crate::gate::mcp::headers::SESSION;
 use crate::gate::mcp::listen::Filter;
 use crate::gate::rpc::{AGENT_LINE, Message, code};
+use crate::loopback::is_loopback;
 
 /// The endpoints of all agents.
 pub(super) struct Endpoint {
@@ -35,7 +37,6 @@ pub(super) struct Endpoint {
     room: Arc<Semaphore>,
 }
 
-const SESSION: &str = "mcp-session-id";
 const ROOM: usize = 128 << 20;
 const MAY_SEND: &str =
     "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
@@ -296,7 +297,7 @@ fn bearer(headers: &HeaderMap) -> Option<zeroize::Zeroizing<String>> {
 /// Who is at the other end. On this machine it could be anybody, so it is taken for Ambit's own user, which proves nothing
 /// and vouches for nothing; from another machine it is no user of this one.
 fn peer(from: SocketAddr) -> Peer {
-    let here = from.ip().to_canonical().is_loopback();
+    let here = is_loopback(from.ip());
     Peer { user: here.then(|| rustix::process::geteuid().as_raw()), process: None }
 }
 

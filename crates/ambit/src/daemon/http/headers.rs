@@ -1,16 +1,12 @@
 //! What the headers of a request say beside its body. Whoever is between may act on the headers, so a request whose two
 //! halves disagree is taken by nobody (Model Context Protocol 2026-07-28, streamable HTTP).
 
-use base64ct::{Base64, Encoding as _};
 use hyper::HeaderMap;
 use serde_json::value::RawValue;
 
 use crate::gate::mcp::era::{Era, STATELESS, Said, Wrong, supported, unsupported};
-use crate::gate::rpc::{Members, code};
-
-pub(super) const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "mcp-method";
-const NAME: &str = "mcp-name";
+use crate::gate::mcp::headers::{METHOD, NAME, VERSION, decoded, named, said_in};
+use crate::gate::rpc::code;
 
 /// Compares the headers of a request with what its body says.
 ///
@@ -52,17 +48,13 @@ fn repeated(headers: &HeaderMap, method: &str, params: Option<&RawValue>, must: 
         None if must => return Err(mismatch("`Mcp-Method` is missing")),
         None => {}
     }
-    let named = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return Ok(()),
-    };
+    let Some(named) = named(method) else { return Ok(()) };
     let header = match one(headers, NAME)? {
         None if must => return Err(mismatch("`Mcp-Name` is missing")),
         None => return Ok(()),
         Some(header) => decoded(&header).ok_or_else(|| mismatch("`Mcp-Name` cannot be decoded"))?,
     };
-    let body = params.and_then(|params| Members::of(params).ok()?.text(named).map(std::borrow::Cow::into_owned));
+    let body = said_in(params, named);
     if body.as_deref() == Some(header.as_str()) {
         return Ok(());
     }
@@ -79,14 +71,6 @@ pub(super) fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<Stri
             Err(_) => Err(mismatch(&format!("`{name}` has characters that no header may have"))),
         },
         (Some(_), Some(_)) => Err(mismatch(&format!("`{name}` stands twice"))),
-    }
-}
-
-/// A value that may be written in Base64, because a header cannot hold it as it is: `=?base64?…?=`.
-fn decoded(value: &str) -> Option<String> {
-    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
-        Some(encoded) => String::from_utf8(Base64::decode_vec(encoded).ok()?).ok(),
-        None => Some(value.to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The listener: on loopback in the clear, elsewhere with TLS alone; every connection bounded in time and in what it
 //! may send before it is known.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use super::endpoint::Endpoint;
 use super::sessions::HttpSessions;
 use crate::config::{Http, SecretError};
 use crate::daemon::socket::Host;
+use crate::loopback::is_loopback;
 
 /// Why nobody is let in over HTTP.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +84,6 @@ pub async fn bind(http: &Http, dir: &Path) -> Result<Bound, HttpError> {
     let listener = TcpListener::bind(address).await.map_err(|error| HttpError::Io { address, error })?;
     let here = listener.local_addr().map_err(|error| HttpError::Io { address, error })?;
     Ok(Bound { listener, tls, checks: super::checks::Checks::new(http, here) })
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
 }
 
 fn acceptor(certificate: &Path, key: &str) -> Result<TlsAcceptor, HttpError> {

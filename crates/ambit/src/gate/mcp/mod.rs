@@ -5,6 +5,7 @@ mod connection;
 mod directory;
 pub mod era;
 pub(crate) mod face;
+pub mod headers;
 pub(crate) mod listen;
 pub mod names;
 mod params;
