@@ -208,4 +208,12 @@ fn only_a_person_with_a_key_opens_a_task_and_an_agents_token_is_none() {
     town.not(2, "--author", &[&open[..], &["refund", "--request", "x"], &dana].concat());
     town.not(2, "whole number of minutes", &[&open[..], &["refund", "--for", "soon"], &dana].concat());
     town.not(1, "from a minute to a week", &[&open[..], &["refund", "--for", "8d"], &dana].concat());
+    let from_file =
+        |file: &'static str| [&open[..], &["refund", "--request-file", file, "--author", "dana"], &dana].concat();
+    town.not(2, "`nowhere.txt` cannot be read", &from_file("nowhere.txt"));
+    std::fs::write(town.path().join("long.txt"), vec![b'a'; 3 << 20]).unwrap();
+    town.not(1, "more than 64 KiB", &from_file("long.txt"));
+    std::fs::write(town.path().join("odd.txt"), b"caf\xe9").unwrap();
+    town.not(2, "it is not UTF-8", &from_file("odd.txt"));
+    assert!(town.tasks().is_empty());
 }
