@@ -8,7 +8,7 @@ use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
 use url::Url;
 
-use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool};
+use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool, ToolNames};
 use crate::loopback;
 
 /// Everything that is wrong, in no order.
@@ -362,6 +362,16 @@ impl Check<'_> {
                 let known: Vec<&str> = self.config.systems.keys().map(String::as_str).collect();
                 self.unknown("unknown-system", &["agents", name, "systems"], "system", system, &known);
             }
+        }
+        let servers = agent
+            .systems
+            .iter()
+            .filter(|system| self.config.systems.get(*system).is_some_and(|system| system.kind == Kind::Mcp));
+        let servers = servers.count();
+        if agent.tool_names == ToolNames::Own && servers != 1 {
+            let message = format!("`{name}` has {servers} MCP systems, and tools keep their own names with one alone");
+            let help = "leave `tool-names` out: the agent then sees `SYSTEM__TOOL`";
+            self.error("contradiction", &["agents", name, "tool-names"], message, help);
         }
         let shared = self.config.agents.iter().find(|(other, twin)| other.as_str() < name && twin.scope == agent.scope);
         if let Some((twin, _)) = shared {

@@ -297,10 +297,30 @@ pub struct Agent {
     pub scope: String,
     /// The systems that stand behind the agent's gate, by name.
     pub systems: BTreeSet<String>,
+    /// How the agent sees the names of tools and prompts.
+    #[serde(default, skip_serializing_if = "ToolNames::is_default")]
+    pub tool_names: ToolNames,
     /// The operating-system user that the agent runs as; without one, the boundary is *advised*, not *enforced*.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub os_user: Option<String>,
+}
+
+/// How an agent sees the names of tools and prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToolNames {
+    /// `SYSTEM__TOOL`.
+    #[default]
+    WithSystem,
+    /// As their server names them; for an agent that has one MCP system.
+    Own,
+}
+
+impl ToolNames {
+    fn is_default(&self) -> bool {
+        *self == ToolNames::default()
+    }
 }
 
 /// What keeps agents from flooding people, and people from being waited for too long.

@@ -11,9 +11,11 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::systems::{Fleet, LiveSystems};
+use crate::config::ToolNames;
 use crate::confirm::wait;
 use crate::gate::Answer;
 use crate::gate::judge::Judge;
+use crate::gate::mcp::names::Naming;
 use crate::gate::mcp::{Caller, News, Passage, Tool};
 use crate::gate::means::{InForce, Means};
 use crate::gate::pass::pass;
@@ -112,6 +114,13 @@ impl Passage for AgentPassage {
 
     fn systems(&self) -> Vec<String> {
         self.fleet().map(|(_, fleet)| fleet.names().cloned().collect()).unwrap_or_default()
+    }
+
+    fn naming(&self) -> Naming {
+        let Some((_, fleet)) = self.fleet() else { return Naming::default() };
+        let said = fleet.resolved.config.agents.get(&self.session.agent).map(|agent| agent.tool_names);
+        // With several systems nobody could tell their tools apart; `check` has said so.
+        if said == Some(ToolNames::Own) && fleet.names().count() == 1 { Naming::Own } else { Naming::WithSystem }
     }
 
     fn tools(&self) -> Arc<[Tool]> {

@@ -54,6 +54,7 @@ mod tests {
         let agent = |os_user: Option<String>| crate::config::Agent {
             scope: "SCOPE.md".into(),
             systems: std::collections::BTreeSet::new(),
+            tool_names: crate::config::ToolNames::default(),
             os_user,
         };
         for (user, same) in [(None, true), (Some("nobody-of-that-name".into()), true), (Some(other.to_string()), false)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambit::gate::mcp::names::exposed;
+use ambit::gate::mcp::names::Naming;
 use ambit::gate::mcp::{Ended, Passage, serve};
 use ambit::gate::rpc;
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ async fn the_list_is_what_may_be_seen_under_names_that_clients_take() {
     let said = client.request("tools/list", json!({})).await;
     let names: Vec<&str> =
         said["result"]["tools"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
-    let dotted = exposed("fixture", "dotted.name");
+    let dotted = Naming::WithSystem.exposed("fixture", "dotted.name");
     assert_eq!(names[0], "fixture__echo");
     assert!(
         names.contains(&dotted.as_str()) && names.contains(&"ambit_pending") && !names.contains(&"fixture__hidden")

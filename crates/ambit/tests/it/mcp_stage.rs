@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ambit::gate::mcp::names::Naming;
 use ambit::gate::mcp::{Caller, News, Passage, Tool};
 use ambit::gate::{Answer, Sent, Upstream as _};
 use ambit::upstream::{Limits, Listing, McpSystem};
@@ -80,6 +81,10 @@ impl Passage for Stage {
 
     fn systems(&self) -> Vec<String> {
         self.systems.keys().cloned().collect()
+    }
+
+    fn naming(&self) -> Naming {
+        Naming::WithSystem
     }
 
     fn tools(&self) -> Arc<[Tool]> {

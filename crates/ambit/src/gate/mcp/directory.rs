@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Passage;
 use super::params::Params;
-use super::tools::{action, renamed, unlisted};
-use super::{Passage, names};
+use super::tools::{action, renamed};
 use crate::gate::rpc::{Members, code};
 use crate::upstream::Listing;
 
@@ -56,7 +56,7 @@ pub(super) async fn listing(passage: &Arc<dyn Passage>, listing: Listing) -> Vec
                 continue;
             };
             let item = match listing {
-                Listing::Prompts => renamed(&item, &names::exposed(&system, &name)),
+                Listing::Prompts => renamed(&item, &passage.naming().exposed(&system, &name)),
                 _ => Some(item.get().as_bytes().to_vec()),
             };
             if let Some(item) = item {
@@ -76,8 +76,9 @@ pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Res
     let params = Params::read(params, "prompts/get", &["name", "arguments"]).map_err(invalid)?;
     let name = params.text("name").map_err(invalid)?;
     let systems = passage.systems();
-    let (system, prompt) = match unlisted(&systems, &name) {
-        Some((system, prompt)) => (system.to_owned(), prompt.to_owned()),
+    let naming = passage.naming();
+    let (system, prompt) = match naming.unlisted(&systems, &name) {
+        Some(found) => found,
         // A shortened name says nothing of what it stands for; the lists do.
         None => {
             let mut found = Vec::new();
@@ -85,7 +86,7 @@ pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Res
                 let prompts = items.iter().filter_map(|item| member_text(item, "name"));
                 found.extend(
                     prompts
-                        .filter(|prompt| names::exposed(&system, prompt) == name)
+                        .filter(|prompt| naming.exposed(&system, prompt) == name)
                         .map(|prompt| (system.clone(), prompt)),
                 );
             }

@@ -189,11 +189,11 @@ impl Face {
 
     /// The tools as they are now; put together anew only when they changed.
     fn tools(&self) -> Arc<Tools> {
-        let pinned = self.passage.tools();
+        let (pinned, naming) = (self.passage.tools(), self.passage.naming());
         let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
         match tools.as_ref() {
-            Some(tools) if tools.are_of(&pinned) => Arc::clone(tools),
-            _ => Arc::clone(tools.insert(Arc::new(Tools::of(pinned)))),
+            Some(tools) if tools.are_of(&pinned, naming) => Arc::clone(tools),
+            _ => Arc::clone(tools.insert(Arc::new(Tools::of(pinned, naming)))),
         }
     }
 }

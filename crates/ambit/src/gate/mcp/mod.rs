@@ -22,6 +22,8 @@ use super::Answer;
 use crate::upstream::Listing;
 use crate::world::Later;
 
+use names::Naming;
+
 pub use connection::{Ended, serve};
 
 /// What the face needs of everything behind it: the journey of one action, and what may be listed. One of it a session.
@@ -39,6 +41,9 @@ pub trait Passage: Send + Sync + 'static {
 
     /// The agent's MCP systems, by name, in a fixed order.
     fn systems(&self) -> Vec<String>;
+
+    /// How tools and prompts are named to the agent.
+    fn naming(&self) -> Naming;
 
     /// Every tool of the agent's MCP systems as pinned, in a fixed order; those that it may see marked. What it may not
     /// see is still asked about by name, and refused.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ambit_core::action::{Action, Gate};
 use serde_json::value::RawValue;
 
-use super::names::{self, Named, Names, PENDING};
+use super::names::{Named, Names, Naming, PENDING};
 use super::params::Params;
 use super::{Caller, Tool};
 use crate::gate::rpc::{self, Members};
@@ -13,6 +13,7 @@ use crate::gate::rpc::{self, Members};
 /// The tools of one moment, under the names that the agent sees.
 pub(super) struct Tools {
     pinned: Arc<[Tool]>,
+    naming: Naming,
     names: Names,
     listing: Vec<u8>,
 }
@@ -26,15 +27,15 @@ pub(super) enum Call {
 }
 
 impl Tools {
-    pub(super) fn of(pinned: Arc<[Tool]>) -> Tools {
-        let names = Names::of(pinned.iter().map(|tool| (tool.system.as_str(), tool.name.as_str())));
-        let listing = listing(&pinned, &names);
-        Tools { pinned, names, listing }
+    pub(super) fn of(pinned: Arc<[Tool]>, naming: Naming) -> Tools {
+        let names = Names::of(naming, pinned.iter().map(|tool| (tool.system.as_str(), tool.name.as_str())));
+        let listing = listing(&pinned, naming, &names);
+        Tools { pinned, naming, names, listing }
     }
 
-    /// Whether these are the tools of that list.
-    pub(super) fn are_of(&self, pinned: &Arc<[Tool]>) -> bool {
-        Arc::ptr_eq(&self.pinned, pinned)
+    /// Whether these are the tools of that list, under such names.
+    pub(super) fn are_of(&self, pinned: &Arc<[Tool]>, naming: Naming) -> bool {
+        Arc::ptr_eq(&self.pinned, pinned) && self.naming == naming
     }
 
     /// The result of `tools/list`.
@@ -55,7 +56,7 @@ impl Tools {
         let (system, tool, shaped) = match self.names.get(&name) {
             Named::One(place) => {
                 let tool = self.pinned.get(place).ok_or("there is no such tool")?;
-                (tool.system.as_str(), tool.name.as_str(), promises_shape(&tool.definition))
+                (tool.system.clone(), tool.name.clone(), promises_shape(&tool.definition))
             }
             Named::Several => {
                 return Err(format!(
@@ -64,13 +65,15 @@ impl Tools {
             }
             // Not in the lock, but asked for all the same: the decision says what becomes of it, and it is on record.
             Named::None => {
-                let (system, tool) = unlisted(systems, &name)
+                let (system, tool) = self
+                    .naming
+                    .unlisted(systems, &name)
                     .ok_or_else(|| format!("there is no tool `{name}`; `tools/list` says which there are"))?;
                 (system, tool, false)
             }
         };
-        let payload = params.payload("name", tool)?;
-        Ok(Call::Action(action(caller, system, "tools/call", tool, payload), shaped))
+        let payload = params.payload("name", &tool)?;
+        Ok(Call::Action(action(caller, &system, "tools/call", &tool, payload), shaped))
     }
 }
 
@@ -87,19 +90,10 @@ pub(super) fn action(caller: &Caller, system: &str, operation: &str, name: &str,
     }
 }
 
-/// System and name that an exposed name stands for though no list has it.
-pub(super) fn unlisted<'a>(systems: &'a [String], exposed: &'a str) -> Option<(&'a str, &'a str)> {
-    let split =
-        |system: &'a String| Some((system.as_str(), exposed.strip_prefix(system.as_str())?.strip_prefix("__")?));
-    let exact = |(system, name): &(&str, &str)| !name.is_empty() && names::exposed(system, name) == exposed;
-    // The longest, where one system's name begins another's.
-    systems.iter().filter_map(split).filter(exact).max_by_key(|(system, _)| system.len())
-}
-
-fn listing(pinned: &[Tool], names: &Names) -> Vec<u8> {
+fn listing(pinned: &[Tool], naming: Naming, names: &Names) -> Vec<u8> {
     let mut out = b"{\"tools\":[".to_vec();
     for (place, tool) in pinned.iter().enumerate().filter(|(_, tool)| tool.visible) {
-        let exposed = names::exposed(&tool.system, &tool.name);
+        let exposed = naming.exposed(&tool.system, &tool.name);
         if names.get(&exposed) == Named::One(place)
             && let Some(definition) = renamed(&tool.definition, &exposed)
         {
@@ -149,11 +143,10 @@ mod tests {
     }
 
     fn tools() -> Tools {
-        Tools::of(Arc::from([
-            tool("crm", "notes.create", true),
-            tool("crm", "get", true),
-            tool("pay", "refund", false),
-        ]))
+        Tools::of(
+            Arc::from([tool("crm", "notes.create", true), tool("crm", "get", true), tool("pay", "refund", false)]),
+            Naming::WithSystem,
+        )
     }
 
     fn call(params: &str) -> Result<Call, String> {
@@ -174,7 +167,7 @@ mod tests {
     fn a_listing_is_the_pinned_bytes_under_another_name_and_hides_what_cannot_be() {
         let tools = tools();
         let listing = std::str::from_utf8(tools.listing()).unwrap();
-        let exposed = names::exposed("crm", "notes.create");
+        let exposed = Naming::WithSystem.exposed("crm", "notes.create");
         let start = format!(
             r#"{{"tools":[{{ "description":"\u00e9", "name": "{exposed}","inputSchema":{{"type":"object"}} }},{{ "description":"\u00e9", "name": "crm__get","#
         );
