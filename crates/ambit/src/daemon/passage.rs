@@ -20,6 +20,7 @@ use crate::gate::mcp::{Caller, News, Passage, Tool};
 use crate::gate::means::{InForce, Means};
 use crate::gate::pass::pass;
 use crate::gate::session::Session;
+use crate::gate::talk::Talk;
 use crate::upstream::Listing;
 use crate::world::Later;
 
@@ -95,11 +96,11 @@ impl Passage for AgentPassage {
         &self.caller
     }
 
-    fn pass(&self, action: Action) -> Later<'_, Answer> {
-        let (means, session) = (Arc::clone(&self.means), Arc::clone(&self.session));
+    fn pass<'a>(&'a self, action: Action, talk: &'a Talk) -> Later<'a, Answer> {
+        let (means, session, talk) = (Arc::clone(&self.means), Arc::clone(&self.session), talk.clone());
         Box::pin(async move {
             // In a task of its own: what has begun is driven to its end, whoever stops waiting for it.
-            let journey = tokio::spawn(async move { pass(&means, &session, action).await });
+            let journey = tokio::spawn(async move { pass(&means, &session, action, &talk).await });
             journey.await.unwrap_or_else(|_| {
                 Answer::OutcomeUnknown("Ambit failed while it worked on this; its journal says how far it came".into())
             })

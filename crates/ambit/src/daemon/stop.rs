@@ -15,6 +15,7 @@ use crate::gate::pass::pass;
 use crate::gate::refuse::Refusal;
 use crate::gate::session::Session;
 use crate::gate::stops::{EVERYBODY, Stop, key};
+use crate::gate::talk::Talk;
 use crate::journal::{Entry, Kind};
 use crate::store::{Durability, Put};
 
@@ -126,6 +127,6 @@ async fn is_refused(means: &Means, agent: &str) -> bool {
         payload: br#"{"name":"probe","arguments":{}}"#.to_vec(),
     };
     let Some(stop) = means.stops.of(agent) else { return false };
-    let answer = Box::pin(pass(means, &session, action)).await;
+    let answer = Box::pin(pass(means, &session, action, &Talk::silent())).await;
     answer == Answer::Refused(Refusal::stopped(agent, &stop).text)
 }

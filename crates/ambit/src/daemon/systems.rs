@@ -19,6 +19,7 @@ use crate::gate::Sent;
 use crate::gate::Upstream as _;
 use crate::gate::judge::Judge;
 use crate::gate::means::Systems;
+use crate::gate::talk::Talk;
 use crate::lock;
 use crate::snapshot::{Resolved, Snapshot};
 use crate::upstream::system::Compare;
@@ -188,10 +189,10 @@ impl Systems for LiveSystems {
         })
     }
 
-    fn send(&self, permit: Permit) -> Later<'_, Sent> {
+    fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent> {
         Box::pin(async move {
             match self.of(permit.action()) {
-                Ok(system) => system.send(permit).await,
+                Ok(system) => system.send(permit, talk).await,
                 Err(why) => Sent::NotSent(why),
             }
         })

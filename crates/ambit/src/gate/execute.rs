@@ -12,6 +12,7 @@ use super::entries::flight_key;
 use super::means::{Fault, Means};
 use super::refuse::Refusal;
 use super::session::Session;
+use super::talk::{Party, Talk};
 use super::{Answer, Sent};
 use crate::confirm::change::{self, ChangeError, Changed, Step};
 use crate::confirm::{Kept, notice, recheck};
@@ -35,6 +36,7 @@ pub(crate) async fn allowed(
     session: &Session,
     permit: Permit,
     sending: &Sending,
+    talk: &Talk,
 ) -> Result<Answer, Fault> {
     let Some(_aloft) = means.flights.begin(&session.agent, &means.stops) else {
         // Stopped between the decision and the sending.
@@ -43,7 +45,13 @@ pub(crate) async fn allowed(
         return Ok(refusal.map_or_else(|| Answer::Fault("not sent".into()), Refusal::into_answer));
     };
     let called = format!("{}.{}", escape(&permit.action().system), escape(&permit.action().name));
-    let sent = means.systems.send(permit).await;
+    let sent = if talk.is_cancelled() {
+        Sent::NotSent("whoever asked for it cancelled it".into())
+    } else {
+        // What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
+        let talk = if permit.bounds().is_empty() { talk.clone() } else { talk.muted() };
+        means.systems.send(permit, &talk).await
+    };
     if let (Sent::Unknown(why), true) = (&sent, sending.changes) {
         let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));
         let notice = notice::put(means.now(), means.chance()?, &session.agent, text);
@@ -124,7 +132,9 @@ pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> 
     else {
         return change::lose(means, id, "what was read back is not what was confirmed; it was not sent").await;
     };
-    let sent = means.systems.send(permit).await;
+    // Whoever asked may be gone for long.
+    let party = Party { session: permit.action().session.clone(), task: permit.action().task.clone() };
+    let sent = means.systems.send(permit, &Talk::deaf(party)).await;
     change::finish(means, id, sent).await
 }
 

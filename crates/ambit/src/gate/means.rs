@@ -13,6 +13,7 @@ use super::flight::Flights;
 use super::judge::Judge;
 use super::sessions::Sessions;
 use super::stops::Stops;
+use super::talk::Talk;
 use super::tasks::Tasks;
 use crate::confirm::people::{AgentUsers, Enrolled};
 use crate::confirm::queue::Queue;
@@ -111,8 +112,8 @@ pub trait Systems: Send + Sync {
     /// When the system cannot be asked; why.
     fn drift<'a>(&'a self, action: &'a Action) -> Later<'a, Result<Option<String>, String>>;
 
-    /// Sends exactly what the permit owns, once.
-    fn send(&self, permit: Permit) -> Later<'_, Sent>;
+    /// Sends exactly what the permit owns, once. `talk`: what may be said meanwhile.
+    fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent>;
 }
 
 /// Why Ambit could not do its work. Nothing was allowed on that account.

@@ -13,12 +13,14 @@ pub mod rpc;
 pub mod session;
 pub mod sessions;
 pub mod stops;
+pub mod talk;
 pub mod tasks;
 pub mod usage;
 
 use ambit_core::permit::Permit;
 
 use crate::world::Later;
+use talk::Talk;
 
 /// What became of an action, for the gate to say to the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,6 @@ pub enum Sent {
 
 /// A live system, as execution sees it: it takes permits and nothing else.
 pub trait Upstream: Send + Sync {
-    /// Sends exactly what the permit owns, once.
-    fn send(&self, permit: Permit) -> Later<'_, Sent>;
+    /// Sends exactly what the permit owns, once. `talk`: what may be said meanwhile.
+    fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent>;
 }

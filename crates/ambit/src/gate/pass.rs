@@ -10,21 +10,23 @@ use super::judge::Judge;
 use super::means::{Fault, InForce, Means};
 use super::refuse::Refusal;
 use super::session::Session;
+use super::talk::Talk;
 use super::usage::Used;
 use super::{Answer, entries, execute};
 use crate::confirm::{Kept, queue, trip, wait};
 use crate::journal::{Entry, JournalError};
 use crate::store::{Durability, Put, StoreError};
 
-/// Takes an action from the bytes that a gate framed (step 1) to the answer for the agent.
+/// Takes an action from the bytes that a gate framed (step 1) to the answer for the agent. `talk`: what may be said
+/// meanwhile; it decides nothing.
 ///
 /// Not safe to drop half-way in a running daemon (the record would stop short of what happened): whoever serves an
 /// agent runs it in a task of its own and waits for that. What is found half-way at a start is told then.
-pub async fn pass(means: &Means, session: &Session, action: Action) -> Answer {
-    journey(means, session, action).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+pub async fn pass(means: &Means, session: &Session, action: Action, talk: &Talk) -> Answer {
+    journey(means, session, action, talk).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
 }
 
-async fn journey(means: &Means, session: &Session, action: Action) -> Result<Answer, Fault> {
+async fn journey(means: &Means, session: &Session, action: Action, talk: &Talk) -> Result<Answer, Fault> {
     let id = means.chance()?.to_string().split_off(48);
     let ask = Ask { id, session, action: &action, digest: action.digest() };
     let refusal = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent));
@@ -58,7 +60,7 @@ async fn journey(means: &Means, session: &Session, action: Action) -> Result<Ans
                 let changes = entries::changes(&judge, &reading);
                 let sending = execute::Sending { id: ask.id.clone(), digest: ask.digest, changes };
                 match Permit::allowed(action.clone(), &decision, recorded) {
-                    Some(permit) => execute::allowed(means, session, permit, &sending).await,
+                    Some(permit) => execute::allowed(means, session, permit, &sending, talk).await,
                     None => Err(Fault::Busy),
                 }
             }

@@ -23,6 +23,7 @@ use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::mcp::headers::{METHOD, NAME, SESSION, VERSION, encoded, named, said_in};
 use crate::gate::rpc::{self, Message};
+use crate::gate::talk::{Talk, Wants};
 use crate::loopback::is_this_machine;
 
 /// How a server is reached over HTTP. Never printed: its path may hold a secret.
@@ -66,6 +67,8 @@ struct State {
 const CONNECT: Duration = Duration::from_secs(10);
 // Until a server that has a stream of what changes is asked for it again.
 const AGAIN: Duration = Duration::from_secs(5);
+// Between telling it that nobody wants an answer any more, and not waiting for one.
+const LET_GO: Duration = Duration::from_secs(5);
 // A server that does not want to let go of a session is let go of.
 const LEAVE: Duration = Duration::from_secs(1);
 // Sockets that nobody uses for so long are closed by us, before the other side does while a call is on its way.
@@ -142,8 +145,9 @@ impl Remote {
         self.state().dead.clone()
     }
 
-    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
-        self.request_within(method, params, self.limits.call).await
+    /// Asks, and waits for the answer as long as a call may take. `talk`: whoever hears what is said meanwhile.
+    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
+        self.request_within(method, params, self.limits.call, talk).await
     }
 
     /// Asks, and waits for the answer so long.
@@ -152,22 +156,42 @@ impl Remote {
         method: &str,
         params: Option<&[u8]>,
         most: Duration,
+        talk: &Talk,
     ) -> Result<Outcome, Failed> {
         if let Some(why) = self.dead() {
             return Err(Failed::NotSent(why));
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let stateless = self.state().version == Some(STATELESS);
-        let params = if stateless { Some(with_meta(params)) } else { params.map(<[u8]>::to_vec) };
+        let params = message::beside(params, stateless, id, talk.wants());
         let mut body = Vec::new();
         rpc::request(&mut body, id, method, params.as_deref());
         let request = self.post(body, stateless.then_some((method, params.as_deref())));
-        match timeout(most, self.exchange(request, Some(id))).await {
+        let answered = async {
+            let mut exchange = std::pin::pin!(self.exchange(request, Some((id, talk))));
+            tokio::select! {
+                biased;
+                answer = &mut exchange => answer,
+                // In the generation without a handshake, to hang up is to say so.
+                () = talk.cancelled(), if stateless => Err(message::let_go()),
+                () = talk.cancelled() => {
+                    self.cancel(id).await;
+                    timeout(LET_GO, exchange).await.unwrap_or_else(|_| Err(message::let_go()))
+                }
+            }
+        };
+        match timeout(most, answered).await {
             Ok(answer) => {
                 answer.and_then(|outcome| outcome.ok_or_else(|| Failed::Unknown("the server gave no answer".into())))
             }
             Err(_) => Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32()))),
         }
+    }
+
+    async fn cancel(&self, id: u64) {
+        let mut body = Vec::new();
+        message::cancel(&mut body, id, "cancelled by whoever asked");
+        let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
     }
 
     /// Tells the server something that wants no answer.
@@ -206,9 +230,10 @@ impl Remote {
         let request = if self.state().version == Some(STATELESS) {
             let wanted =
                 br#"{"notifications":{"toolsListChanged":true,"resourcesListChanged":true,"promptsListChanged":true}}"#;
-            let params = with_meta(Some(wanted));
+            let id = self.next.fetch_add(1, Ordering::Relaxed);
+            let params = message::beside(Some(wanted), true, id, Wants::default());
             let mut body = Vec::new();
-            rpc::request(&mut body, self.next.fetch_add(1, Ordering::Relaxed), "subscriptions/listen", Some(&params));
+            rpc::request(&mut body, id, "subscriptions/listen", params.as_deref());
             self.post(body, Some(("subscriptions/listen", None)))
         } else {
             let mut request = self.build(Method::GET, Bytes::new());
@@ -275,7 +300,11 @@ impl Remote {
     }
 
     /// Sends a message, and reads until its answer; `None` for one that wants none.
-    async fn exchange(&self, request: Request<Full<Bytes>>, id: Option<u64>) -> Result<Option<Outcome>, Failed> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        call: Option<(u64, &Talk)>,
+    ) -> Result<Option<Outcome>, Failed> {
         let in_session = request.headers().contains_key(SESSION);
         let response = self.client.request(request).await.map_err(|error| {
             // Without its source, which may quote the URL.
@@ -290,14 +319,16 @@ impl Remote {
         }
         let status = response.status();
         let asks_who = response.headers().contains_key(WWW_AUTHENTICATE);
-        let answered = match id {
+        let answered = match call {
             None => None,
-            Some(id) if is(&response, "text/event-stream") => return self.read_events(response, id).await.map(Some),
-            Some(id) => {
+            Some(call) if is(&response, "text/event-stream") => {
+                return self.read_events(response, call).await.map(Some);
+            }
+            Some(call) => {
                 let bytes = collect(response, self.limits.line).await.map_err(Failed::Unknown)?;
                 // What a status does not need to say is no message, and nothing to look into.
                 if status.is_success() || bytes.trim_ascii_start().starts_with(b"{") {
-                    self.read(&bytes, Some(id)).await
+                    self.read(&bytes, Some(call)).await
                 } else {
                     None
                 }
@@ -313,10 +344,10 @@ impl Remote {
                 self.die("the server ended the session");
                 Err(Failed::NotSent("the server ended the session; it is begun anew with the next call".into()))
             }
-            StatusCode::UNAUTHORIZED if asks_who || id.is_none() => {
+            StatusCode::UNAUTHORIZED if asks_who || call.is_none() => {
                 Err(Failed::NotSent("the server does not accept the credential".into()))
             }
-            _ if id.is_none() => Ok(None),
+            _ if call.is_none() => Ok(None),
             status if status.is_success() => {
                 Err(Failed::Unknown("the server answered with something else than an answer".into()))
             }
@@ -324,14 +355,14 @@ impl Remote {
         }
     }
 
-    async fn read_events(&self, response: Response<Incoming>, id: u64) -> Result<Outcome, Failed> {
+    async fn read_events(&self, response: Response<Incoming>, call: (u64, &Talk)) -> Result<Outcome, Failed> {
         let mut events = Events::new(self.limits.line);
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Failed::Unknown("the connection to the server broke".into()))?;
             let Some(bytes) = frame.data_ref() else { continue };
             for message in events.take(bytes).map_err(Failed::Unknown)? {
-                if let Some(outcome) = self.read(&message, Some(id)).await {
+                if let Some(outcome) = self.read(&message, Some(call)).await {
                     return Ok(outcome);
                 }
                 if let Some(why) = self.dead() {
@@ -342,14 +373,22 @@ impl Remote {
         Err(Failed::Unknown("the server ended the stream without an answer".into()))
     }
 
-    /// One message of the server; what it comes to, where it is the answer that is waited for.
-    async fn read(&self, bytes: &[u8], id: Option<u64>) -> Option<Outcome> {
+    /// One message of the server, in answer to `call` where it is in answer to one; what it comes to, where it is the
+    /// answer itself.
+    async fn read(&self, bytes: &[u8], call: Option<(u64, &Talk)>) -> Option<Outcome> {
         let read = Message::read(bytes);
         if let Ok(Message::Response { id: raw, outcome }) = &read
-            && id.is_some_and(|id| *raw == id.to_string())
+            && call.is_some_and(|(id, _)| *raw == id.to_string())
         {
             self.unasked.store(0, Ordering::Relaxed);
             return Some(Outcome::of(*outcome));
+        }
+        // What comes in answer to a call is said about that call.
+        if let (Ok(Message::Notification { method, params }), Some((id, talk))) = (&read, call)
+            && (method != "notifications/progress" || message::progress_of(*params) == Some(id))
+            && message::pass_on(method, *params, talk) == Some(true)
+        {
+            return None;
         }
         if self.unasked.fetch_add(1, Ordering::Relaxed) >= UNASKED {
             self.die("the server wrote too much that nobody asked for");
@@ -416,21 +455,6 @@ pub fn bearer(token: &Secret) -> (String, Secret) {
     (AUTHORIZATION.to_string(), Secret::new(format!("Bearer {}", token.reveal())))
 }
 
-/// The parameters with what the generation without a handshake wants in each request, otherwise byte for byte.
-fn with_meta(params: Option<&[u8]>) -> Vec<u8> {
-    let meta = format!(
-        r#"{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}"#,
-        env!("CARGO_PKG_VERSION")
-    );
-    let rest = params.and_then(|params| params.trim_ascii().strip_prefix(b"{")).unwrap_or(b"}");
-    let mut out = meta.into_bytes();
-    if rest.trim_ascii() != b"}" {
-        out.push(b',');
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
 fn is(response: &Response<Incoming>, kind: &str) -> bool {
     let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
@@ -453,18 +477,6 @@ async fn collect(response: Response<Incoming>, most: usize) -> Result<Vec<u8>, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::rpc::Members;
-
-    #[test]
-    fn parameters_get_their_meta_and_stay_as_they_are() {
-        let meta = |params: Option<&str>| String::from_utf8(with_meta(params.map(str::as_bytes))).unwrap();
-        for params in [None, Some("{}"), Some("{ }"), Some(r#"{ "n":1.0e0,"_x":[] }"#)] {
-            let said = meta(params);
-            let raw: &RawValue = serde_json::from_str(&said).unwrap();
-            assert!(Members::of(raw).unwrap().get("_meta").unwrap().get().contains(STATELESS));
-            assert!(said.ends_with(params.map_or("}", |params| params.trim_start_matches('{').trim_start())), "{said}");
-        }
-    }
 
     #[test]
     fn nothing_goes_where_others_could_read_it() {

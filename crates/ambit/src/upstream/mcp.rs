@@ -1,7 +1,7 @@
 //! A server of the Model Context Protocol, as its client: the handshake, the lists, and the calls that permits allow.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ambit_core::permit::Permit;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::escape::escape;
 use crate::gate::Sent;
 use crate::gate::mcp::era::{STATELESS, supported};
 use crate::gate::rpc::{self, ErrorWords};
+use crate::gate::talk::{Level, Log, Talk};
 
 /// Versions of the protocol that start with `initialize`, the newest first.
 pub const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -27,6 +28,8 @@ const ITEMS: usize = 20_000;
 pub struct UpstreamServer {
     wire: Wire,
     hello: Hello,
+    // From which level on it was asked to log.
+    logs: Mutex<Option<Level>>,
 }
 
 /// What a server is spoken to over.
@@ -45,10 +48,10 @@ impl Drop for Hearing {
 }
 
 impl Wire {
-    async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
+    async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
         match self {
-            Wire::Stdio(process) => process.request(method, params).await,
-            Wire::Http(remote, _) => remote.request(method, params).await,
+            Wire::Stdio(process) => process.request(method, params, talk).await,
+            Wire::Http(remote, _) => remote.request(method, params, talk).await,
         }
     }
 }
@@ -107,7 +110,7 @@ fn not_begun(error: UpstreamError, begin: impl FnOnce(String) -> UpstreamError) 
 /// question is of the older one.
 async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamError> {
     remote.agree(STATELESS);
-    match result_of(remote.request_within("server/discover", None, limits.start).await) {
+    match result_of(remote.request_within("server/discover", None, limits.start, &Talk::silent()).await) {
         Ok(answer) => {
             if let Some(hello) = Hello::discovered(&answer)? {
                 return Ok(hello);
@@ -118,7 +121,8 @@ async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamEr
         Err(error @ UpstreamError::NotSent(_)) => return Err(error),
         Err(_) => remote.shake(),
     }
-    let answer = result_of(remote.request_within("initialize", Some(&opening()), limits.start).await)?;
+    let answer = remote.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
+    let answer = result_of(answer)?;
     let hello = Hello::read(&answer)?;
     remote.agree(hello.generation.version());
     remote.notify("notifications/initialized").await;
@@ -146,14 +150,15 @@ impl UpstreamServer {
         match reach.into() {
             Reach::Program(spec) => {
                 let process = Process::start(&spec, limits, watch)?;
-                let answer = process.request_within("initialize", Some(&opening()), limits.start).await;
+                let answer =
+                    process.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
                 let answer = result_of(answer).map_err(|error| {
                     let (command, said) = (escape(&spec.command), process.last_words());
                     not_begun(error, |why| UpstreamError::Start { command, why, said })
                 })?;
                 let hello = Hello::read(&answer)?;
                 process.notify("notifications/initialized").await;
-                Ok(UpstreamServer { wire: Wire::Stdio(process), hello })
+                Ok(UpstreamServer { wire: Wire::Stdio(process), hello, logs: Mutex::default() })
             }
             Reach::Http(spec) => {
                 let remote = Arc::new(Remote::new(&spec, limits, watch)?);
@@ -161,7 +166,7 @@ impl UpstreamServer {
                     .await
                     .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
                 let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen()));
-                Ok(UpstreamServer { wire: Wire::Http(remote, hearing), hello })
+                Ok(UpstreamServer { wire: Wire::Http(remote, hearing), hello, logs: Mutex::default() })
             }
         }
     }
@@ -225,16 +230,15 @@ impl UpstreamServer {
         let mut cursor: Option<Box<RawValue>> = None;
         for _ in 0..PAGES {
             let params = cursor.as_ref().map(|cursor| format!("{{\"cursor\":{cursor}}}"));
-            let answer =
-                match result_of(self.wire.request(listing.method(), params.as_deref().map(str::as_bytes)).await) {
-                    // Templates came later than resources, and not every server that has the one knows the other.
-                    Err(UpstreamError::Answered { code, .. })
-                        if listing == Listing::ResourceTemplates && code == i64::from(rpc::code::METHOD_NOT_FOUND) =>
-                    {
-                        return Ok(Vec::new());
-                    }
-                    answer => answer?,
-                };
+            let answer = match result_of(self.ask(listing.method(), params.as_deref().map(str::as_bytes)).await) {
+                // Templates came later than resources, and not every server that has the one knows the other.
+                Err(UpstreamError::Answered { code, .. })
+                    if listing == Listing::ResourceTemplates && code == i64::from(rpc::code::METHOD_NOT_FOUND) =>
+                {
+                    return Ok(Vec::new());
+                }
+                answer => answer?,
+            };
             let page = Page::read(&answer, listing)?;
             items.extend(page.items);
             if items.len() > ITEMS {
@@ -262,11 +266,17 @@ impl UpstreamServer {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), UpstreamError> {
-        result_of(self.wire.request("ping", None).await).map(|_| ())
+        result_of(self.ask("ping", None).await).map(|_| ())
     }
 
-    /// Sends exactly what the permit owns, once. There is no other way to have a server act.
-    pub async fn send(&self, permit: Permit) -> Sent {
+    /// Asks for something that is no action, and of which nobody hears but Ambit.
+    async fn ask(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
+        self.wire.request(method, params, &Talk::silent()).await
+    }
+
+    /// Sends exactly what the permit owns, once. There is no other way to have a server act. `talk`: whoever hears what it
+    /// says meanwhile.
+    pub async fn send(&self, permit: Permit, talk: &Talk) -> Sent {
         let action = permit.spend();
         if !matches!(action.operation.as_str(), "tools/call" | "resources/read" | "prompts/get") {
             return Sent::NotSent(format!("`{}` is no operation of an MCP server", escape(&action.operation)));
@@ -275,7 +285,8 @@ impl UpstreamServer {
         if !serde_json::from_slice::<&RawValue>(&action.payload).is_ok_and(|params| params.get().starts_with('{')) {
             return Sent::NotSent("the payload is not one JSON object".into());
         }
-        match self.wire.request(&action.operation, Some(&action.payload)).await {
+        self.log_from(talk.wants().log).await;
+        match self.wire.request(&action.operation, Some(&action.payload), talk).await {
             // It wants to be asked again with more, and clients are not to be asked on its behalf.
             Ok(Outcome::Result(result)) if self.wants_more(&result) => Sent::Error(WANTS_MORE.into()),
             Ok(Outcome::Result(result)) => Sent::Result(result),
@@ -283,6 +294,26 @@ impl UpstreamServer {
             Err(Failed::NotSent(why)) => Sent::NotSent(why),
             Err(Failed::Unknown(why)) => Sent::Unknown(why),
         }
+    }
+
+    /// Has the server log as much as somebody wants to hear: in the generation that shakes hands that holds for all that
+    /// comes after.
+    async fn log_from(&self, log: Log) {
+        let Log::From(level) = log else { return };
+        let knows = self.hello.capabilities.contains("logging");
+        if !knows || matches!(self.hello.generation, Generation::Stateless(_)) {
+            return;
+        }
+        {
+            let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+            if logs.is_some_and(|now| now <= level) {
+                return;
+            }
+            *logs = Some(level);
+        }
+        let params = format!("{{\"level\":\"{}\"}}", level.name());
+        // A server that does not do it logs as it likes.
+        let _ = self.ask("logging/setLevel", Some(params.as_bytes())).await;
     }
 
     /// Whether a result is none yet (`input_required`); only the generation without a handshake has such.

@@ -1,10 +1,14 @@
 //! What a server's messages come to, however it is reached: the answer to a call, or something that it does unasked.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::{Event, Listing};
 use crate::escape::escape;
-use crate::gate::rpc::{self, code};
+use crate::gate::mcp::era::STATELESS;
+use crate::gate::rpc::{self, Members, code};
+use crate::gate::talk::{Log, Talk, Wants};
 
 /// What a server made of a request, as the bytes it wrote.
 pub(super) enum Outcome {
@@ -32,6 +36,64 @@ impl Outcome {
     }
 }
 
+/// The parameters of request `id` with what goes beside them, otherwise byte for byte: what the generation without a
+/// handshake wants in each request, and what whoever asked wants to hear of.
+pub(super) fn beside(params: Option<&[u8]>, stateless: bool, id: u64, wants: Wants) -> Option<Cow<'_, [u8]>> {
+    let mut meta = Vec::new();
+    if stateless {
+        meta.push(format!(
+            r#""io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{{}}"#,
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    if wants.progress {
+        meta.push(format!(r#""progressToken":{id}"#));
+    }
+    if let (Log::From(level), true) = (wants.log, stateless) {
+        meta.push(format!(r#""io.modelcontextprotocol/logLevel":"{}""#, level.name()));
+    }
+    if meta.is_empty() {
+        return params.map(Cow::Borrowed);
+    }
+    let rest = params.and_then(|params| params.trim_ascii().strip_prefix(b"{")).unwrap_or(b"}");
+    let mut out = format!(r#"{{"_meta":{{{}}}"#, meta.join(",")).into_bytes();
+    if rest.trim_ascii() != b"}" {
+        out.push(b',');
+    }
+    out.extend_from_slice(rest);
+    Some(out.into())
+}
+
+/// The id of the request that a `notifications/progress` is about: our tokens are the ids of our requests.
+pub(super) fn progress_of(params: Option<&RawValue>) -> Option<u64> {
+    own_id(Members::of(params?).ok()?.get("progressToken")?.get())
+}
+
+/// Our ids are numbers from 1 on, and answers carry them as we wrote them.
+pub(super) fn own_id(raw: &str) -> Option<u64> {
+    raw.parse().ok().filter(|id: &u64| raw.len() == id.checked_ilog10().unwrap_or(0) as usize + 1)
+}
+
+/// Tells a server that nobody waits for the answer to request `id` any more.
+pub(super) fn cancel(out: &mut Vec<u8>, id: u64, reason: &str) {
+    let params = format!("{{\"requestId\":{id},\"reason\":\"{reason}\"}}");
+    rpc::notification(out, "notifications/cancelled", Some(params.as_bytes()));
+}
+
+/// What came of a call that whoever asked cancelled, and of which the server said no more.
+pub(super) fn let_go() -> Failed {
+    Failed::Unknown("whoever asked cancelled it while it was under way, and the server said no more".into())
+}
+
+/// Passes on what a server says about a call of which it is certain that it is that one; whether it still may.
+pub(super) fn pass_on(method: &str, params: Option<&RawValue>, talk: &Talk) -> Option<bool> {
+    match method {
+        "notifications/progress" => Some(talk.progress(params?)),
+        "notifications/message" => Some(talk.log(params?)),
+        _ => None,
+    }
+}
+
 /// The list that a notification says has changed; `None` for what Ambit does not act on.
 pub(super) fn changed(method: &str) -> Option<Event> {
     let listing = match method {
@@ -53,4 +115,40 @@ pub(super) fn decline(out: &mut Vec<u8>, id: &str, method: &str) -> Option<Event
     let why = "Ambit declares no such capability to upstream servers";
     rpc::error(out, Some(id), code::METHOD_NOT_FOUND, why);
     Some(Event::Asked { method: escape(&method.chars().take(100).collect::<String>()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::talk::Level;
+
+    #[test]
+    fn parameters_get_what_goes_beside_them_and_stay_as_they_are() {
+        let nothing = Wants::default();
+        let meta = |params: Option<&str>, stateless: bool, wants: Wants| {
+            let out = beside(params.map(str::as_bytes), stateless, 7, wants);
+            out.map(|out| String::from_utf8(out.into_owned()).unwrap())
+        };
+        for params in [None, Some("{}"), Some("{ }"), Some(r#"{ "n":1.0e0,"_x":[] }"#)] {
+            assert_eq!(meta(params, false, nothing).as_deref(), params);
+            let said = meta(params, true, nothing).unwrap();
+            let raw: &RawValue = serde_json::from_str(&said).unwrap();
+            assert!(Members::of(raw).unwrap().get("_meta").unwrap().get().contains(STATELESS));
+            assert!(said.ends_with(params.map_or("}", |params| params.trim_start_matches('{').trim_start())), "{said}");
+        }
+        let wants = Wants { progress: true, log: Log::From(Level::Warning) };
+        assert_eq!(meta(Some(r#"{"a":1}"#), false, wants).unwrap(), r#"{"_meta":{"progressToken":7},"a":1}"#);
+        assert!(meta(None, true, wants).unwrap().contains(r#""io.modelcontextprotocol/logLevel":"warning""#));
+    }
+
+    #[test]
+    fn only_our_own_tokens_are_ours() {
+        let of = |params: &str| progress_of(Some(&RawValue::from_string(params.to_owned()).unwrap()));
+        assert_eq!(of(r#"{"progressToken":12,"progress":1}"#), Some(12));
+        for other in [r#"{"progressToken":"12"}"#, r#"{"progressToken":012}"#, r#"{"progressToken":-1}"#, "{}"] {
+            if let Ok(raw) = RawValue::from_string(other.to_owned()) {
+                assert_eq!(progress_of(Some(&raw)), None, "{other}");
+            }
+        }
+    }
 }

@@ -18,6 +18,7 @@ use super::message::{self, Failed, Outcome};
 use super::{Event, LaunchSpec, Limits, Secret, UpstreamError, Watch, guard};
 use crate::escape::escape;
 use crate::gate::rpc::{self, LineError, Lines, Message};
+use crate::gate::talk::{Party, Talk};
 
 /// A running server. Its process, with all that it started, ends when this is dropped.
 pub(super) struct Process {
@@ -47,9 +48,39 @@ enum Life {
 
 #[derive(Default)]
 struct Calls {
-    waiting: BTreeMap<u64, oneshot::Sender<Result<Outcome, String>>>,
+    waiting: BTreeMap<u64, Call>,
+    // Of which task the calls so far were; `Err`: of more than one.
+    task: Option<Result<Option<String>, ()>>,
     // Why there will be no answers any more.
     dead: Option<String>,
+}
+
+struct Call {
+    tell: oneshot::Sender<Result<Outcome, String>>,
+    talk: Talk,
+}
+
+impl Calls {
+    /// Notes for whom a call is, before it is sent.
+    fn note(&mut self, party: &Party) {
+        match &self.task {
+            None => self.task = Some(Ok(party.task.clone())),
+            Some(Ok(task)) if *task != party.task => self.task = Some(Err(())),
+            Some(_) => {}
+        }
+    }
+
+    /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
+    /// telling the one about the other, and of two sessions it can mean either: then there is none.
+    fn only(&self) -> Option<Talk> {
+        if matches!(self.task, Some(Err(()))) {
+            return None;
+        }
+        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
+        let last = talks.next_back()?;
+        let session = |talk: &Talk| talk.party().map(|party| party.session.clone());
+        talks.all(|talk| session(talk) == session(last)).then(|| last.clone())
+    }
 }
 
 // Lines of standard error kept, and characters of each.
@@ -66,6 +97,8 @@ const ASKED_TOLD: u32 = 32;
 const DRAIN: Duration = Duration::from_millis(200);
 // Between closing its input, asking it to end, and ending it.
 const PATIENCE: Duration = Duration::from_secs(1);
+// Between telling it that nobody wants an answer any more, and not waiting for one.
+const LET_GO: Duration = Duration::from_secs(5);
 
 // What a program needs to run at all, and nothing that holds a credential.
 const INHERITED: [&str; 12] =
@@ -122,9 +155,9 @@ impl Process {
         self.shared.calls().dead.clone()
     }
 
-    /// Asks, and waits for the answer as long as a call may take.
-    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>) -> Result<Outcome, Failed> {
-        self.request_within(method, params, self.limits.call).await
+    /// Asks, and waits for the answer as long as a call may take. `talk`: whoever hears what is said meanwhile.
+    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
+        self.request_within(method, params, self.limits.call, talk).await
     }
 
     /// Asks, and waits for the answer so long.
@@ -133,8 +166,11 @@ impl Process {
         method: &str,
         params: Option<&[u8]>,
         most: Duration,
+        talk: &Talk,
     ) -> Result<Outcome, Failed> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let params = message::beside(params, false, id, talk.wants());
+        let params = params.as_deref();
         let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
         rpc::request(&mut line, id, method, params);
         let (tell, told) = oneshot::channel();
@@ -143,32 +179,58 @@ impl Process {
             if let Some(why) = &calls.dead {
                 return Err(Failed::NotSent(why.clone()));
             }
-            calls.waiting.insert(id, tell);
+            if let Some(party) = talk.party() {
+                calls.note(party);
+            }
+            calls.waiting.insert(id, Call { tell, talk: talk.clone() });
         }
         let _waiting = Waiting { shared: &self.shared, id };
         let mut writing = Writing { shared: &self.shared, line: &line, written: 0 };
         let asked = timeout(most, async {
-            writing.run().await?;
-            told.await.unwrap_or_else(|_| Err("the server is gone".into()))
+            writing.run().await.map_err(Ended::Failed)?;
+            self.answered(id, told, talk).await
         })
         .await;
         let written = writing.written;
         match asked {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(why)) if written == 0 => Err(Failed::NotSent(why)),
-            Ok(Err(why)) => Err(Failed::Unknown(why)),
+            Ok(Err(Ended::LetGo)) => Err(message::let_go()),
+            Ok(Err(Ended::Failed(why))) if written == 0 => Err(Failed::NotSent(why)),
+            Ok(Err(Ended::Failed(why))) => Err(Failed::Unknown(why)),
             Err(_) if written == 0 => {
                 Err(Failed::NotSent(format!("the server takes no input; gave up after {} s", most.as_secs_f32())))
             }
             Err(_) => {
                 // The protocol wants to be told; what comes of it is not waited for.
-                let mut aside = Vec::new();
-                let params = format!("{{\"requestId\":{id},\"reason\":\"no answer in time\"}}");
-                rpc::notification(&mut aside, "notifications/cancelled", Some(params.as_bytes()));
-                let _ = self.shared.asides.try_send(aside);
+                self.cancel(id, "no answer in time");
                 Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32())))
             }
         }
+    }
+
+    /// Waits for the answer; and once nobody wants it any more, for as long as a server takes that says so.
+    async fn answered(
+        &self,
+        id: u64,
+        told: oneshot::Receiver<Result<Outcome, String>>,
+        talk: &Talk,
+    ) -> Result<Outcome, Ended> {
+        let mut told = std::pin::pin!(told);
+        let answer = tokio::select! {
+            biased;
+            answer = &mut told => answer,
+            () = talk.cancelled() => {
+                self.cancel(id, "cancelled by whoever asked");
+                timeout(LET_GO, told).await.map_err(|_| Ended::LetGo)?
+            }
+        };
+        answer.unwrap_or_else(|_| Err("the server is gone".into())).map_err(Ended::Failed)
+    }
+
+    fn cancel(&self, id: u64, reason: &str) {
+        let mut aside = Vec::new();
+        message::cancel(&mut aside, id, reason);
+        let _ = self.shared.asides.try_send(aside);
     }
 
     /// Tells the server something that wants no answer.
@@ -217,8 +279,18 @@ impl Shared {
             }
             std::mem::take(&mut calls.waiting)
         };
-        for (_, tell) in waiting {
-            let _ = tell.send(Err(why.to_owned()));
+        for (_, call) in waiting {
+            let _ = call.tell.send(Err(why.to_owned()));
+        }
+    }
+
+    /// Whom something is for that the server says beside its answers.
+    fn concerned(&self, method: &str, params: Option<&RawValue>) -> Option<Talk> {
+        let calls = self.calls();
+        match method {
+            "notifications/progress" => calls.waiting.get(&message::progress_of(params)?).map(|call| call.talk.clone()),
+            "notifications/message" => calls.only(),
+            _ => None,
         }
     }
 
@@ -232,6 +304,13 @@ impl Shared {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().rev().take(3).rev().map(String::as_str).collect::<Vec<_>>().join(" / ")
     }
+}
+
+/// Why there is no answer.
+enum Ended {
+    Failed(String),
+    /// Whoever asked cancelled it.
+    LetGo,
 }
 
 /// A place in the table of calls that wait, given up when the caller goes away.
@@ -376,17 +455,19 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
                 answer_request(shared, id, &method, &mut asked);
                 Ok(())
             }
-            Ok(Message::Notification { method, .. }) => {
+            Ok(Message::Notification { method, params }) => {
                 if let Some(event) = message::changed(&method) {
                     (shared.watch)(event);
+                } else if let Some(talk) = shared.concerned(&method, params) {
+                    message::pass_on(&method, params, &talk);
                 }
                 Ok(())
             }
             Err(malformed) => {
                 // An answer to a known call that cannot be read is that call's answer: nobody will send another.
-                let call = malformed.id.as_deref().and_then(own_id).and_then(|id| shared.calls().waiting.remove(&id));
-                if let Some(tell) = call {
-                    let _ = tell.send(Err(format!("the server answered nonsense: {malformed}")));
+                let id = malformed.id.as_deref().and_then(message::own_id);
+                if let Some(call) = id.and_then(|id| shared.calls().waiting.remove(&id)) {
+                    let _ = call.tell.send(Err(format!("the server answered nonsense: {malformed}")));
                 }
                 Err(format!("{malformed}"))
             }
@@ -408,18 +489,13 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
 }
 
 fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>) -> Result<(), String> {
-    let call = own_id(id).and_then(|id| shared.calls().waiting.remove(&id));
-    let Some(tell) = call else {
+    let call = message::own_id(id).and_then(|id| shared.calls().waiting.remove(&id));
+    let Some(call) = call else {
         return Err(format!("an answer to `{}`, which nobody waits for", id.chars().take(64).collect::<String>()));
     };
     // Whoever asked may have gone since.
-    let _ = tell.send(Ok(Outcome::of(outcome)));
+    let _ = call.tell.send(Ok(Outcome::of(outcome)));
     Ok(())
-}
-
-/// Our ids are numbers from 1 on, and answers carry them as we wrote them.
-fn own_id(raw: &str) -> Option<u64> {
-    raw.parse().ok().filter(|id: &u64| raw.len() == id.checked_ilog10().unwrap_or(0) as usize + 1)
 }
 
 fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {

@@ -10,6 +10,7 @@ use ambit_core::permit::Permit;
 use serde_json::value::RawValue;
 
 use super::{Event, Limits, Listing, Reach, UpstreamError, UpstreamServer, Watch};
+use crate::gate::talk::Talk;
 use crate::gate::{Sent, Upstream};
 use crate::world::Later;
 
@@ -166,7 +167,7 @@ impl McpSystem {
 }
 
 impl Upstream for McpSystem {
-    fn send(&self, permit: Permit) -> Later<'_, Sent> {
+    fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent> {
         Box::pin(async move {
             let action = permit.action();
             if action.system != self.name {
@@ -181,7 +182,7 @@ impl Upstream for McpSystem {
             {
                 return Sent::NotSent(why.clone());
             }
-            running.server.send(permit).await
+            running.server.send(permit, talk).await
         })
     }
 }

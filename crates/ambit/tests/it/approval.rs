@@ -13,7 +13,7 @@ use ambit::store::Put;
 use ambit_core::action::Digest;
 use ambit_core::hold::{Denial, State};
 
-use crate::rig::{LOCK, Rig, SCOPE, run, session, settings, snapshot};
+use crate::rig::{LOCK, Rig, SCOPE, pass, run, session, settings, snapshot};
 
 fn refused(answer: &Answer) -> &str {
     match answer {
@@ -479,7 +479,7 @@ fn holds_of_another_agent_or_task_are_nobodys_business() {
     assert!(matches!(rig.collect(&id), Answer::Invalid(text) if text.contains("no pending action")));
     // A session cannot speak for another agent.
     let action = ambit_core::action::Action { agent: "helper".into(), ..rig.action("helpdesk", "get_ticket", "{}") };
-    assert!(matches!(run(ambit::gate::pass::pass(&rig.means, &rig.session, action)), Answer::Refused(_)));
+    assert!(matches!(run(pass(&rig.means, &rig.session, action)), Answer::Refused(_)));
 }
 
 #[test]
@@ -540,11 +540,11 @@ fn limits_are_checked_and_charged_as_one_step() {
     let reply = |n: u32| rig.action("helpdesk", "reply", &format!("{{\"body\":\"{n}\"}}"));
     let many = async {
         tokio::join!(
-            ambit::gate::pass::pass(&rig.means, &rig.session, reply(1)),
-            ambit::gate::pass::pass(&rig.means, &rig.session, reply(2)),
-            ambit::gate::pass::pass(&rig.means, &rig.session, reply(3)),
-            ambit::gate::pass::pass(&rig.means, &rig.session, reply(4)),
-            ambit::gate::pass::pass(&rig.means, &rig.session, reply(5)),
+            pass(&rig.means, &rig.session, reply(1)),
+            pass(&rig.means, &rig.session, reply(2)),
+            pass(&rig.means, &rig.session, reply(3)),
+            pass(&rig.means, &rig.session, reply(4)),
+            pass(&rig.means, &rig.session, reply(5)),
         )
     };
     let (a, b, c, d, e) = run(many);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ambit::gate::mcp::names::Naming;
 use ambit::gate::mcp::{Caller, News, Passage, Tool};
+use ambit::gate::talk::Talk;
 use ambit::gate::{Answer, Sent, Upstream as _};
 use ambit::upstream::{Limits, Listing, McpSystem};
 use ambit::world::Later;
@@ -50,7 +51,7 @@ impl Passage for Stage {
         &self.caller
     }
 
-    fn pass(&self, action: Action) -> Later<'_, Answer> {
+    fn pass<'a>(&'a self, action: Action, talk: &'a Talk) -> Later<'a, Answer> {
         Box::pin(async move {
             self.passed.lock().unwrap().push((action.system.clone(), action.name.clone()));
             let answer = match action.name.as_str() {
@@ -58,7 +59,7 @@ impl Passage for Stage {
                 "held" => Answer::Pending { id: "h1".into(), text: "a person must confirm".into() },
                 "invalid" => Answer::Invalid("`n` must be a number".into()),
                 "broken" => panic!("a defect"),
-                _ => match self.systems[&action.system].send(permit(action)).await {
+                _ => match self.systems[&action.system].send(permit(action), talk).await {
                     Sent::Result(result) => Answer::Result(result),
                     Sent::Error(error) => Answer::Error(error),
                     Sent::NotSent(why) => Answer::Fault(why),

@@ -1,13 +1,16 @@
 //! Servers that behave badly hurt their own calls and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use ambit::gate::talk::Talk;
 use ambit::gate::{Sent, Upstream as _};
 use ambit::upstream::{Event, Limits, McpSystem, UpstreamError, UpstreamServer, Watch};
 
 use crate::mcp_fixture::{action, call, hasty, is_alive, limits, permit, server, until};
+
+static SILENT: LazyLock<Talk> = LazyLock::new(Talk::silent);
 
 type Heard = Arc<Mutex<Vec<Event>>>;
 
@@ -39,7 +42,7 @@ fn unknown(sent: Sent) -> String {
 async fn a_call_arrives_and_its_result_comes_back_byte_for_byte() {
     let server = started().await;
     let payload = r#"{ "name":"echo",  "arguments":{"n":1.00,"n2":1e2,"s":"\u00e9/\/","big":90071992547409931} }"#;
-    let got = result(server.send(call("echo", payload)).await);
+    let got = result(server.send(call("echo", payload), &SILENT).await);
     assert!(
         got.starts_with(r#"{"content": [ {"type":"text","text":"#) && got.ends_with(r#" ], "n": 1.0e0 }"#),
         "{got}"
@@ -51,7 +54,7 @@ async fn a_call_arrives_and_its_result_comes_back_byte_for_byte() {
 
 #[tokio::test]
 async fn an_error_comes_back_byte_for_byte() {
-    let error = started().await.send(call("fail", r#"{"name":"fail"}"#)).await;
+    let error = started().await.send(call("fail", r#"{"name":"fail"}"#), &SILENT).await;
     assert_eq!(error, Sent::Error(br#"{ "code": -32050, "message": "no", "data": [1.0] }"#.to_vec()));
 }
 
@@ -72,19 +75,19 @@ async fn lists_come_from_all_pages() {
 async fn a_payload_that_could_say_more_than_one_value_is_not_sent() {
     let server = started().await;
     for payload in ["", "[]", "null", "{} {}", "{},\"method\":\"x\"", "{}}\n{\"jsonrpc\":\"2.0\"", "{"] {
-        assert!(matches!(server.send(call("echo", payload)).await, Sent::NotSent(_)), "{payload}");
+        assert!(matches!(server.send(call("echo", payload), &SILENT).await, Sent::NotSent(_)), "{payload}");
     }
     // A line break between parts is the same JSON with a space there, and stays one line.
-    assert!(result(server.send(call("echo", "{\"name\":\n\"echo\"}")).await).contains("echo"));
+    assert!(result(server.send(call("echo", "{\"name\":\n\"echo\"}"), &SILENT).await).contains("echo"));
     let listing = permit(action("tools/list", "", "{}"));
-    assert!(matches!(server.send(listing).await, Sent::NotSent(_)));
+    assert!(matches!(server.send(listing, &SILENT).await, Sent::NotSent(_)));
 }
 
 #[tokio::test]
 async fn a_call_that_hangs_times_out_as_unknown_and_others_go_on() {
     let server = UpstreamServer::start(&server(&[]), hasty()).await.unwrap();
-    let hanging = server.send(call("hang", r#"{"name":"hang"}"#));
-    let (hung, fine) = tokio::join!(hanging, server.send(call("echo", r#"{"name":"echo"}"#)));
+    let hanging = server.send(call("hang", r#"{"name":"hang"}"#), &SILENT);
+    let (hung, fine) = tokio::join!(hanging, server.send(call("echo", r#"{"name":"echo"}"#), &SILENT));
     assert!(unknown(hung).contains("did not answer within 1.5 s"));
     result(fine);
 }
@@ -92,7 +95,7 @@ async fn a_call_that_hangs_times_out_as_unknown_and_others_go_on() {
 #[tokio::test]
 async fn calls_run_at_the_same_time() {
     let server = started().await;
-    let slow = || server.send(call("slow", r#"{"name":"slow","arguments":{"seconds":2}}"#));
+    let slow = || server.send(call("slow", r#"{"name":"slow","arguments":{"seconds":2}}"#), &SILENT);
     let before = Instant::now();
     let (a, b, c) = tokio::join!(slow(), slow(), slow());
     assert!(before.elapsed() < Duration::from_secs(4));
@@ -105,11 +108,11 @@ async fn calls_run_at_the_same_time() {
 async fn nonsense_wrong_ids_and_double_answers_change_nothing() {
     let (heard, watch) = watch();
     let server = UpstreamServer::start_watched(&server(&[("AT_START", "chatty")]), limits(), watch).await.unwrap();
-    assert!(result(server.send(call("nonsense", r#"{"name":"nonsense"}"#)).await).contains("after nonsense"));
-    assert!(result(server.send(call("wrong_id", r#"{"name":"wrong_id"}"#)).await).contains("after wrong ids"));
-    assert!(result(server.send(call("twice", r#"{"name":"twice"}"#)).await).contains("first"));
-    assert!(result(server.send(call("echo", r#"{"name":"echo"}"#)).await).contains("echo"));
-    assert!(unknown(server.send(call("both", r#"{"name":"both"}"#)).await).contains("not both"));
+    assert!(result(server.send(call("nonsense", r#"{"name":"nonsense"}"#), &SILENT).await).contains("after nonsense"));
+    assert!(result(server.send(call("wrong_id", r#"{"name":"wrong_id"}"#), &SILENT).await).contains("after wrong ids"));
+    assert!(result(server.send(call("twice", r#"{"name":"twice"}"#), &SILENT).await).contains("first"));
+    assert!(result(server.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await).contains("echo"));
+    assert!(unknown(server.send(call("both", r#"{"name":"both"}"#), &SILENT).await).contains("not both"));
     let nonsense = heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Nonsense { .. })).count();
     assert_eq!(nonsense, 8);
 }
@@ -118,7 +121,7 @@ async fn nonsense_wrong_ids_and_double_answers_change_nothing() {
 async fn what_a_server_asks_for_is_refused_and_told() {
     let (heard, watch) = watch();
     let server = UpstreamServer::start_watched(&server(&[]), limits(), watch).await.unwrap();
-    let got = result(server.send(call("ask", r#"{"name":"ask"}"#)).await);
+    let got = result(server.send(call("ask", r#"{"name":"ask"}"#), &SILENT).await);
     assert!(got.contains("[-32601, {}]"), "{got}");
     assert_eq!(*heard.lock().unwrap(), [Event::Asked { method: "sampling/createMessage".into() }]);
 }
@@ -129,14 +132,14 @@ async fn a_server_that_dies_takes_only_its_calls_and_is_started_again() {
     let spec = server(&[("CRM_URL", "postgres://crm:hunter2@db/crm")]);
     let system = McpSystem::new("fixture".into(), spec, limits(), Arc::new(|_: &[_]| BTreeMap::new()), watch);
     let (slow, died) = tokio::join!(
-        system.send(call("slow", r#"{"name":"slow","arguments":{"seconds":1}}"#)),
-        system.send(call("die", r#"{"name":"die"}"#)),
+        system.send(call("slow", r#"{"name":"slow","arguments":{"seconds":1}}"#), &SILENT),
+        system.send(call("die", r#"{"name":"die"}"#), &SILENT),
     );
     for sent in [slow, died] {
         let why = unknown(sent);
         assert!(why.contains("exit status: 3") && !why.contains("dying"), "{why}");
     }
-    result(system.send(call("echo", r#"{"name":"echo"}"#)).await);
+    result(system.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await);
     let why = "the server ended with exit status: 3; it last said: dying \\u{1b}[31mnow\\u{1b}[0m with ***";
     assert_eq!(*heard.lock().unwrap(), [Event::Died { why: why.into() }]);
 }
@@ -148,7 +151,7 @@ async fn a_server_that_keeps_dying_is_started_ever_more_rarely() {
         McpSystem::new("fixture".into(), spec, limits(), Arc::new(|_: &[_]| BTreeMap::new()), Arc::new(|_| ()));
     let mut last = String::new();
     for _ in 0..5 {
-        match system.send(call("echo", r#"{"name":"echo"}"#)).await {
+        match system.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await {
             Sent::NotSent(why) => last = why,
             other => panic!("{other:?}"),
         }
@@ -164,8 +167,8 @@ async fn a_server_that_keeps_dying_is_started_ever_more_rarely() {
 async fn a_flood_without_a_line_break_ends_the_server_and_not_the_memory() {
     let limits = Limits { line: 300_000, ..limits() };
     let one = UpstreamServer::start(&server(&[]), limits).await.unwrap();
-    assert!(unknown(one.send(call("flood", r#"{"name":"flood"}"#)).await).contains("more than 300000 bytes"));
-    assert!(matches!(one.send(call("echo", r#"{"name":"echo"}"#)).await, Sent::NotSent(_)));
+    assert!(unknown(one.send(call("flood", r#"{"name":"flood"}"#), &SILENT).await).contains("more than 300000 bytes"));
+    assert!(matches!(one.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await, Sent::NotSent(_)));
     let error = UpstreamServer::start(&server(&[("AT_START", "flood")]), limits).await.err().unwrap();
     assert!(error.to_string().contains("more than 300000 bytes"), "{error}");
 }
@@ -173,16 +176,16 @@ async fn a_flood_without_a_line_break_ends_the_server_and_not_the_memory() {
 #[tokio::test]
 async fn a_long_line_within_the_limit_comes_through() {
     let payload = r#"{"name":"large","arguments":{"size":900000}}"#;
-    assert!(result(started().await.send(call("large", payload)).await).len() > 900_000);
+    assert!(result(started().await.send(call("large", payload), &SILENT).await).len() > 900_000);
 }
 
 #[tokio::test]
 async fn a_server_that_stops_reading_gets_nothing_after_half_a_message() {
     let server = UpstreamServer::start(&server(&[]), hasty()).await.unwrap();
-    result(server.send(call("deaf", r#"{"name":"deaf"}"#)).await);
+    result(server.send(call("deaf", r#"{"name":"deaf"}"#), &SILENT).await);
     let big = format!(r#"{{"name":"echo","arguments":{{"x":"{}"}}}}"#, "x".repeat(1_000_000));
-    assert!(unknown(server.send(call("echo", &big)).await).contains("did not answer"));
-    let Sent::NotSent(why) = server.send(call("echo", r#"{"name":"echo"}"#)).await else { panic!() };
+    assert!(unknown(server.send(call("echo", &big), &SILENT).await).contains("did not answer"));
+    let Sent::NotSent(why) = server.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await else { panic!() };
     assert!(why.contains("in the middle of a message"), "{why}");
 }
 
@@ -207,7 +210,7 @@ async fn a_handshake_that_fails_says_why() {
 async fn every_generation_with_a_handshake_is_spoken() {
     for version in ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] {
         let server = UpstreamServer::start(&server(&[("VERSION", version)]), limits()).await.unwrap();
-        result(server.send(call("echo", r#"{"name":"echo"}"#)).await);
+        result(server.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await);
     }
 }
 
@@ -221,11 +224,11 @@ async fn a_drifted_tool_is_not_called_and_a_changed_list_is_looked_at_again() {
     };
     let (heard, watch) = watch();
     let system = McpSystem::new("fixture".into(), spec, limits(), Arc::new(compare), watch);
-    let slow = || system.send(call("slow", r#"{"name":"slow"}"#));
-    let echo = || system.send(call("echo", r#"{"name":"echo"}"#));
+    let slow = || system.send(call("slow", r#"{"name":"slow"}"#), &SILENT);
+    let echo = || system.send(call("echo", r#"{"name":"echo"}"#), &SILENT);
     assert_eq!(slow().await, Sent::NotSent("`slow` is not what it was".into()));
     result(echo().await);
-    result(system.send(call("change", r#"{"name":"change"}"#)).await);
+    result(system.send(call("change", r#"{"name":"change"}"#), &SILENT).await);
     assert_eq!(heard.lock().unwrap().len(), 1);
     assert_eq!(echo().await, Sent::NotSent("`echo` is not what it was".into()));
     result(slow().await);
@@ -235,13 +238,13 @@ async fn a_drifted_tool_is_not_called_and_a_changed_list_is_looked_at_again() {
 async fn a_permit_for_another_system_is_not_sent() {
     let compare = Arc::new(|_: &[_]| BTreeMap::new());
     let system = McpSystem::new("other".into(), server(&[]), limits(), compare, Arc::new(|_| ()));
-    assert!(matches!(system.send(call("echo", r#"{"name":"echo"}"#)).await, Sent::NotSent(_)));
+    assert!(matches!(system.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await, Sent::NotSent(_)));
 }
 
 #[tokio::test]
 async fn a_server_sees_no_environment_but_its_own() {
     let server = UpstreamServer::start(&server(&[("CRM_TOKEN", "t")]), limits()).await.unwrap();
-    let got = result(server.send(call("env", r#"{"name":"env"}"#)).await);
+    let got = result(server.send(call("env", r#"{"name":"env"}"#), &SILENT).await);
     assert!(got.contains("CRM_TOKEN") && got.contains("PATH"), "{got}");
     assert!(!got.contains("CARGO"), "{got}");
 }
@@ -250,7 +253,7 @@ async fn a_server_sees_no_environment_but_its_own() {
 async fn stopping_ends_everything_that_the_server_started() {
     for stubborn in ["", "stubborn"] {
         let server = UpstreamServer::start(&server(&[("AT_START", stubborn)]), limits()).await.unwrap();
-        let orphan = result(server.send(call("orphan", r#"{"name":"orphan"}"#)).await);
+        let orphan = result(server.send(call("orphan", r#"{"name":"orphan"}"#), &SILENT).await);
         let orphan = orphan.split("\"text\":\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
         assert!(is_alive(orphan));
         server.stop().await;

@@ -5,10 +5,9 @@ use std::task::{Context, Waker};
 
 use ambit::gate::Answer;
 use ambit::gate::means::Settings;
-use ambit::gate::pass::pass;
 use ambit::journal::Kind;
 
-use crate::rig::{LOCK, Rig, SCOPE, run, settings, snapshot};
+use crate::rig::{LOCK, Rig, SCOPE, pass, run, settings, snapshot};
 
 /// Whatever the moment at which another release or a stop comes in: what is recorded after it is decided under it.
 #[test]

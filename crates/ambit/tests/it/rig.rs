@@ -18,8 +18,8 @@ use ambit::daemon::start::{Found, start};
 use ambit::daemon::tasks::{self, LONGEST_SECONDS, Opening, TaskError};
 use ambit::gate::Answer;
 use ambit::gate::means::{Means, Settings, Systems};
-use ambit::gate::pass::pass;
 use ambit::gate::session::Session;
+use ambit::gate::talk::Talk;
 use ambit::gate::tasks::open_task;
 use ambit::gate::{Sent, execute};
 use ambit::journal::{Journal, Kind, Mode, Record};
@@ -156,7 +156,7 @@ impl Systems for Live {
         })
     }
 
-    fn send(&self, permit: Permit) -> Later<'_, Sent> {
+    fn send<'a>(&'a self, permit: Permit, _: &'a Talk) -> Later<'a, Sent> {
         Box::pin(async move {
             let action = permit.spend();
             let answer = self.answers.lock().unwrap().get(&action.name).cloned();
@@ -484,4 +484,9 @@ impl Rig {
     pub fn put(&self, put: Put) {
         run(self.means.record(vec![], move |_| vec![put], Durability::Now)).unwrap();
     }
+}
+
+/// The journey of one action of which nobody hears anything but the answer.
+pub async fn pass(means: &Means, session: &Session, action: Action) -> Answer {
+    ambit::gate::pass::pass(means, session, action, &Talk::silent()).await
 }

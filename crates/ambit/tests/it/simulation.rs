@@ -9,7 +9,6 @@ use ambit::confirm::people::{Peer, Say};
 use ambit::confirm::{change, notice, wait};
 use ambit::daemon::start::Found;
 use ambit::daemon::stop;
-use ambit::gate::pass::pass;
 use ambit::gate::{Answer, execute};
 use ambit::journal::{Kind, Record};
 use ambit::store::Store as _;
@@ -19,7 +18,7 @@ use ambit_core::decision::Verdict;
 use ambit_core::hold::State;
 use ambit_core::record::{Journey, Step};
 
-use crate::rig::{Ended, LOCK, Rig, SCOPE, drive, run, settings, snapshot};
+use crate::rig::{Ended, LOCK, Rig, SCOPE, drive, pass, run, settings, snapshot};
 
 /// What people and agents were told before the power went.
 #[derive(Debug, Default)]

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::task::{Context, Waker};
 
 use ambit::daemon::tasks::{self, Opening, TaskError};
-use ambit::gate::pass::pass;
 use ambit::gate::session::{Fact, Session};
 use ambit::gate::tasks::open_task;
 use ambit::gate::{Answer, execute};
@@ -14,7 +13,7 @@ use ambit::store::Store as _;
 use ambit_core::hold::State;
 use proptest::prelude::*;
 
-use crate::rig::{LOCK, Rig, opening, run, session, settings, snapshot};
+use crate::rig::{LOCK, Rig, opening, pass, run, session, settings, snapshot};
 
 const SCOPE: &str = r#"---
 agent: helper

@@ -9,13 +9,12 @@ use ambit::confirm::queue::Queue;
 use ambit::daemon::releases::Releases;
 use ambit::gate::Answer;
 use ambit::gate::means::Means;
-use ambit::gate::pass::pass;
 use ambit::journal::{Journal, Mode};
 use ambit::keys::InstallationKeys;
 use ambit::store::sqlite::Sqlite;
 use ambit::store::{Batch, Durability, Put, Store};
 
-use crate::rig::{Keys, Live, Rig, settings};
+use crate::rig::{Keys, Live, Rig, pass, settings};
 
 /// Resident memory of a process, in MiB.
 pub fn resident(process: &str) -> u64 {

@@ -21,6 +21,7 @@ use super::headers;
 use super::said::{Answer, empty, json, no_session, said_wrong, status, unauthorized, wrong};
 use super::sessions::{HttpSession, HttpSessions, NoSession};
 use super::stream::stream;
+use super::work::work;
 use crate::daemon::socket::Peer;
 use crate::gate::mcp::era::Era;
 use crate::gate::mcp::face::Begun;
@@ -123,9 +124,17 @@ impl Endpoint {
             Ok(Message::Request { id, method, params }) => {
                 self.request(&head.headers, id, &method, params, asker).await
             }
-            // Nothing that a client may tell unasked changes anything here: what has begun is driven to its end. And
+            Ok(Message::Notification { method, params }) => {
+                if method == "notifications/cancelled"
+                    && let Ok(Some(named)) = headers::one(&head.headers, SESSION)
+                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.token)
+                {
+                    session.cancel(params);
+                }
+                empty(StatusCode::ACCEPTED)
+            }
             // Ambit asks clients nothing, so there is nothing that a response could answer.
-            Ok(Message::Notification { .. } | Message::Response { .. }) => empty(StatusCode::ACCEPTED),
+            Ok(Message::Response { .. }) => empty(StatusCode::ACCEPTED),
             Err(malformed) => {
                 wrong(StatusCode::BAD_REQUEST, malformed.id.as_deref(), malformed.code, &malformed.message)
             }
@@ -213,23 +222,7 @@ impl Endpoint {
                 let why = "a subscription is a stream, and `Accept` does not let `text/event-stream` through";
                 wrong(StatusCode::NOT_ACCEPTABLE, Some(id), code::INVALID_REQUEST, why)
             }
-            Begun::Slow(slow) => {
-                let (session, id) = (Arc::clone(&session), id.to_owned());
-                // In a task of its own: a client that goes away is not answered, but what it began goes on, and counts.
-                let finished = tokio::spawn(async move {
-                    let _under_way = under_way;
-                    let mut out = Vec::new();
-                    session.face.finish(&id, slow, &mut out).await;
-                    out
-                });
-                match finished.await {
-                    Ok(out) => json(StatusCode::OK, out),
-                    Err(_) => {
-                        let why = "Ambit failed in the middle of this; nobody knows whether it took effect";
-                        wrong(StatusCode::INTERNAL_SERVER_ERROR, None, code::INTERNAL, why)
-                    }
-                }
-            }
+            Begun::Slow(slow) => work(&session, under_way, id, slow, hears(headers)).await,
         }
     }
 
@@ -304,6 +297,11 @@ fn peer(from: SocketAddr) -> Peer {
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether the client says that it takes a stream in answer to a request; one that says nothing may not know of any.
+fn hears(headers: &HeaderMap) -> bool {
+    headers.contains_key(ACCEPT) && accepts(headers, "text/event-stream")
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {

@@ -8,5 +8,6 @@ mod listen;
 mod said;
 mod sessions;
 mod stream;
+mod work;
 
 pub use listen::{Bound, HttpError, bind};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ambit_core::action::Digest;
+use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -14,6 +15,8 @@ use crate::daemon::hello::Denied;
 use crate::daemon::socket::{Host, Peer};
 use crate::gate::mcp::face::Face;
 use crate::gate::mcp::{Ended, Passage};
+use crate::gate::rpc::Members;
+use crate::gate::talk::Cancel;
 
 /// One session.
 pub(super) struct HttpSession {
@@ -27,6 +30,17 @@ pub(super) struct HttpSession {
     used: AtomicI64,
     under_way: AtomicUsize,
     streams: AtomicUsize,
+    // What lets go of requests, by raw id.
+    asked: Mutex<BTreeMap<String, Cancel>>,
+}
+
+/// A request that can be let go of, until this is dropped.
+pub(super) struct Asking(Arc<HttpSession>, String);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.asked().remove(&self.1);
+    }
 }
 
 /// A stream that is open; it is over when this is dropped.
@@ -180,6 +194,7 @@ impl HttpSessions {
             used: AtomicI64::new(0),
             under_way: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
+            asked: Mutex::default(),
             passage,
         });
         tokio::spawn(hear(Arc::downgrade(&session), session.passage.news()));
@@ -211,6 +226,24 @@ impl HttpSession {
         let before = self.under_way.fetch_add(1, Ordering::AcqRel);
         let begun = Use(Arc::clone(self));
         (before < MOST_UNDER_WAY).then_some(begun)
+    }
+
+    /// Notes what lets go of request `id`.
+    pub(super) fn ask(self: &Arc<Self>, id: &str, cancel: Cancel) -> Asking {
+        self.asked().insert(id.to_owned(), cancel);
+        Asking(Arc::clone(self), id.to_owned())
+    }
+
+    /// Lets go of the request that a `notifications/cancelled` names.
+    pub(super) fn cancel(&self, params: Option<&RawValue>) {
+        let id = params.and_then(|params| Members::of(params).ok()?.get("requestId"));
+        if let Some(cancel) = id.and_then(|id| self.asked().remove(id.get())) {
+            cancel.now();
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Cancel>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a stream; `None` when too many are open.

@@ -72,6 +72,11 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
             }
         }
     });
+    self::events(events)
+}
+
+/// A stream of events.
+pub(super) fn events(events: mpsc::Receiver<Bytes>) -> Answer {
     let mut answer = Response::new(Answered::Events(events));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

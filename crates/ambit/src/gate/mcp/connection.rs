@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 
+use super::aside::Hearing;
 use super::face::{Begun, Face, Slow};
 use super::listen::Filter;
 use super::{News, Passage};
 use crate::gate::rpc::{self, LineError, Lines, Members, Message, code};
+use crate::gate::talk::{Cancel, Talk};
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -86,12 +88,12 @@ struct Connection<W> {
 #[derive(Default)]
 struct Asked {
     bytes: usize,
-    // By raw id; whether the client still wants the answer.
-    wanted: BTreeMap<String, bool>,
+    // By raw id; what lets go of it, for as long as the client wants the answer.
+    wanted: BTreeMap<String, Option<Cancel>>,
 }
 
 impl Asked {
-    fn begin(&mut self, id: &str, bytes: usize) -> Result<(), (i32, &'static str)> {
+    fn begin(&mut self, id: &str, bytes: usize, cancel: Cancel) -> Result<(), (i32, &'static str)> {
         if self.wanted.contains_key(id) {
             return Err((code::INVALID_REQUEST, "a request with this `id` is still under way"));
         }
@@ -100,7 +102,7 @@ impl Asked {
             return Err((code::BUSY, "too much is asked at once; wait for some of the answers"));
         }
         self.bytes = together;
-        self.wanted.insert(id.to_owned(), true);
+        self.wanted.insert(id.to_owned(), Some(cancel));
         Ok(())
     }
 }
@@ -169,13 +171,14 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
             Begun::Slow(slow) => slow,
         };
         let bytes = slow.bytes();
-        let begun = self.asked().begin(id, bytes);
+        let (talk, hearing) = self.face.listen(&slow);
+        let begun = self.asked().begin(id, bytes, hearing.cancel());
         if let Err((code, why)) = begun {
             return self.error(Some(id), code, why).await;
         }
         let asking =
             Asking { connection: Arc::clone(self), id: id.to_owned(), bytes, answered: false, _alive: alive.clone() };
-        tokio::spawn(async move { asking.run(slow).await });
+        tokio::spawn(async move { asking.run(slow, talk, hearing).await });
         Ok(())
     }
 
@@ -214,8 +217,8 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
         let Some(members) = params.and_then(|params| Members::of(params).ok()) else { return };
         let Some(id) = members.get("requestId") else { return };
         self.listening.lock().unwrap_or_else(PoisonError::into_inner).remove(id.get());
-        if let Some(wanted) = self.asked().wanted.get_mut(id.get()) {
-            *wanted = false;
+        if let Some(cancel) = self.asked().wanted.get_mut(id.get()).and_then(Option::take) {
+            cancel.now();
         }
     }
 
@@ -258,14 +261,29 @@ struct Asking<W: AsyncWrite + Unpin + Send + 'static> {
 }
 
 impl<W: AsyncWrite + Unpin + Send + 'static> Asking<W> {
-    async fn run(mut self, slow: Slow) {
+    async fn run(mut self, slow: Slow, talk: Talk, mut hearing: Hearing) {
         let mut out = Vec::new();
-        self.connection.face.finish(&self.id, slow, &mut out).await;
+        {
+            let mut finished = std::pin::pin!(self.connection.face.finish(&self.id, slow, &talk, &mut out));
+            loop {
+                let said = tokio::select! {
+                    biased;
+                    Some(said) = hearing.next() => said,
+                    () = &mut finished => break,
+                };
+                self.tell(&said).await;
+            }
+        }
         self.answered = true;
-        let wanted = self.connection.asked().wanted.get(&self.id).copied().unwrap_or(false);
-        if wanted {
+        self.tell(&[hearing.rest(), out].concat()).await;
+    }
+
+    /// Tells the client, where it still wants to hear.
+    async fn tell(&self, messages: &[u8]) {
+        let wanted = self.connection.asked().wanted.get(&self.id).is_some_and(Option::is_some);
+        if wanted && !messages.is_empty() {
             // A client that is gone cannot be told.
-            let _ = self.connection.write(&out).await;
+            let _ = self.connection.write(messages).await;
         }
     }
 }
@@ -275,7 +293,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Drop for Asking<W> {
         let wanted = {
             let mut asked = self.connection.asked();
             asked.bytes = asked.bytes.saturating_sub(self.bytes);
-            asked.wanted.remove(&self.id).unwrap_or(false)
+            asked.wanted.remove(&self.id).flatten().is_some()
         };
         // A request that broke off (a defect of ours) must not leave the client waiting.
         if !self.answered

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
+use super::aside::{self, Asked, Hearing};
 use super::directory::{self, Directory};
 use super::era::{Era, Form, Said, Wrong, supported, unsupported};
 use super::listen::Filter;
@@ -12,6 +13,7 @@ use super::reply::{self, Wants};
 use super::tools::{Call, Tools};
 use super::{News, Passage};
 use crate::gate::rpc::{self, Members, code};
+use crate::gate::talk::{Level, Party, Talk};
 use crate::upstream::Listing;
 use crate::upstream::mcp::VERSIONS;
 
@@ -20,6 +22,8 @@ pub(crate) struct Face {
     passage: Arc<dyn Passage>,
     tools: Mutex<Option<Arc<Tools>>>,
     directory: Directory,
+    // From which level on the session wants to hear what servers log.
+    log: Mutex<Option<Level>>,
 }
 
 /// What a request comes to at first.
@@ -37,6 +41,7 @@ pub(crate) enum Begun {
 /// Work that may take its time; owns what it needs of the request.
 pub(crate) struct Slow {
     era: Era,
+    asked: Asked,
     work: Work,
 }
 
@@ -48,6 +53,11 @@ enum Work {
 }
 
 impl Slow {
+    /// Of which generation the request is.
+    pub(crate) fn era(&self) -> Era {
+        self.era
+    }
+
     /// How much of the request it keeps.
     pub(crate) fn bytes(&self) -> usize {
         match &self.work {
@@ -59,7 +69,7 @@ impl Slow {
 
 impl Face {
     pub(crate) fn new(passage: Arc<dyn Passage>) -> Face {
-        Face { passage, tools: Mutex::default(), directory: Directory::default() }
+        Face { passage, tools: Mutex::default(), directory: Directory::default(), log: Mutex::default() }
     }
 
     /// Begins a request. `shaken`: whether `initialize` was answered before.
@@ -89,8 +99,16 @@ impl Face {
             {
                 return refused(id, code::INVALID_REQUEST, "the first request must be `initialize`");
             }
-            // Upstream servers' log messages do not reach the agent, at any level.
-            "logging/setLevel" => return result(id, b"{}"),
+            "logging/setLevel" => {
+                let level = params.and_then(|params| Members::of(params).ok()?.get("level"));
+                return match level.ok_or_else(|| "`level` is missing".to_owned()).and_then(aside::level_of) {
+                    Ok(level) => {
+                        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(level);
+                        result(id, b"{}")
+                    }
+                    Err(why) => refused(id, code::INVALID_PARAMS, &why),
+                };
+            }
             _ => {}
         }
         // `server/discover` too: by this answer a client of the later generation knows that it left something out.
@@ -144,11 +162,21 @@ impl Face {
             "prompts/get" => Work::Prompt(owned(params)),
             _ => return refused(id, code::METHOD_NOT_FOUND, &format!("there is no method `{method}` here")),
         };
-        Begun::Slow(Slow { era, work })
+        let log = *self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        match Asked::of(params, era, log) {
+            Ok(asked) => Begun::Slow(Slow { era, asked, work }),
+            Err(why) => refused(id, code::INVALID_PARAMS, &why),
+        }
     }
 
-    /// Does the work of a request; writes the message that answers it.
-    pub(crate) async fn finish(&self, id: &str, slow: Slow, out: &mut Vec<u8>) {
+    /// Opens the line over which something may be said while the work is under way.
+    pub(crate) fn listen(&self, slow: &Slow) -> (Talk, Hearing) {
+        let caller = self.passage.caller();
+        slow.asked.clone().open(Party { session: caller.session.clone(), task: caller.task.clone() })
+    }
+
+    /// Does the work of a request; writes the message that answers it. `talk`: what may be said meanwhile.
+    pub(crate) async fn finish(&self, id: &str, slow: Slow, talk: &Talk, out: &mut Vec<u8>) {
         let passage = &self.passage;
         let mut form = Form { era: slow.era, cached: false };
         let (action, wants) = match slow.work {
@@ -171,7 +199,7 @@ impl Face {
             Work::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
         };
         match action {
-            Ok(action) => reply::write(out, id, &passage.pass(action).await, wants, form),
+            Ok(action) => reply::write(out, id, &passage.pass(action, talk).await, wants, form),
             // The later generation has no code of its own for a resource that is not there.
             Err((code::RESOURCE_NOT_FOUND, why)) if form.era == Era::Stateless => {
                 rpc::error(out, Some(id), code::INVALID_PARAMS, &why);
@@ -231,7 +259,7 @@ fn discovered() -> String {
     let versions = serde_json::json!(supported());
     let instructions = serde_json::json!(instructions());
     format!(
-        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
+        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
         server_info(),
     )
 }

@@ -1,6 +1,7 @@
 //! The Model Context Protocol's face towards one agent. It knows the protocol's words and nothing of policy: what an
 //! action comes to is asked of a [`Passage`].
 
+pub(crate) mod aside;
 mod connection;
 mod directory;
 pub mod era;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::Answer;
+use super::talk::Talk;
 use crate::upstream::Listing;
 use crate::world::Later;
 
@@ -31,8 +33,8 @@ pub trait Passage: Send + Sync + 'static {
     /// Who asks.
     fn caller(&self) -> &Caller;
 
-    /// The journey of one action, to its end. It is driven to its end even when nobody waits for the answer any more.
-    fn pass(&self, action: Action) -> Later<'_, Answer>;
+    /// The journey of one action, to its end; `talk`: what may be said meanwhile. It is driven to its end even when nobody waits for the answer any more.
+    fn pass<'a>(&'a self, action: Action, talk: &'a Talk) -> Later<'a, Answer>;
 
     /// What became of a hold of this agent: its result when it was executed, `Pending` while it waits (after a bounded
     /// wait, under 55 seconds), `Refused` when it was refused, expired or withdrawn, `Invalid` when this agent has no

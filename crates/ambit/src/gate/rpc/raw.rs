@@ -77,15 +77,21 @@ pub(crate) fn without(members: &Members<'_>, left_out: &str) -> Vec<u8> {
 /// The bytes of `whole` with those of `part`, which must be a slice of it, replaced by a JSON string. Nothing else is
 /// written anew.
 pub(crate) fn with_text(whole: &RawValue, part: &RawValue, text: &str) -> Option<Vec<u8>> {
+    let (before, after) = around(whole, part)?;
+    let mut out = Vec::with_capacity(before.len() + after.len() + text.len() + 2);
+    out.extend_from_slice(before);
+    quote(&mut out, text);
+    out.extend_from_slice(after);
+    Some(out)
+}
+
+/// The bytes of `whole` before and after those of `part`, which must be a slice of it.
+pub(crate) fn around<'a>(whole: &'a RawValue, part: &RawValue) -> Option<(&'a [u8], &'a [u8])> {
     let (whole, part) = (whole.get(), part.get());
     // Where the slice lies; no memory is looked at by address.
     let from = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let (before, after) = (whole.get(..from)?, whole.get(from.checked_add(part.len())?..)?);
-    let mut out = Vec::with_capacity(whole.len() + text.len());
-    out.extend_from_slice(before.as_bytes());
-    quote(&mut out, text);
-    out.extend_from_slice(after.as_bytes());
-    Some(out)
+    Some((before.as_bytes(), after.as_bytes()))
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {

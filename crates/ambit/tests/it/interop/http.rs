@@ -21,7 +21,7 @@ fn address(house: &House) -> String {
     rest.split('/').next().unwrap().to_owned()
 }
 
-fn words(house: &House, mode: &str) -> Vec<String> {
+pub fn words(house: &House, mode: &str) -> Vec<String> {
     let url = format!("http://{}/agents/helper/mcp", address(house));
     vec![url, house.path("token").display().to_string(), mode.to_owned()]
 }

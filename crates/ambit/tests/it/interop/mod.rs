@@ -6,6 +6,7 @@ mod hold;
 mod house;
 mod http;
 mod limits;
+mod meanwhile;
 mod remote;
 mod servers;
 mod wire;

@@ -16,9 +16,9 @@ use crate::mcp_fixture::permit;
 use crate::peers::{self, Client, Talk, fixture};
 
 /// A server over HTTP, on a port of its own.
-struct Endpoint {
+pub struct Endpoint {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Endpoint {
@@ -31,7 +31,7 @@ impl Endpoint {
         endpoint
     }
 
-    fn new(script: &str, log: &Path) -> Endpoint {
+    pub fn new(script: &str, log: &Path) -> Endpoint {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Endpoint::start(script, port, log)
     }
@@ -140,7 +140,7 @@ async fn a_server_that_behaves_badly_hurts_its_own_calls() {
         Arc::new(|_: &[_]| std::collections::BTreeMap::new()),
         Arc::new(move |event| kept.lock().unwrap().push(event)),
     );
-    let send = async |tool: &str| system.send(permit(action(tool))).await;
+    let send = async |tool: &str| system.send(permit(action(tool)), &ambit::gate::talk::Talk::silent()).await;
     let answered = |sent: &Sent, tool: &str| matches!(sent, Sent::Result(bytes) if String::from_utf8_lossy(bytes).contains(&format!("{tool} answered")));
 
     assert!(answered(&send("look").await, "look"));

@@ -1,0 +1,334 @@
+//! What an agent and a live system say to one another while an action is under way: how far it is, what the server logs,
+//! that nobody wants the answer any more. None of it is part of the action, decides anything, or is waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::value::RawValue;
+use tokio::sync::{mpsc, watch};
+
+use super::rpc::{self, Members};
+
+/// The live system's end of the line to whoever asked. Cheap to clone; one that is silent says and hears nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Talk(Option<Arc<Line>>);
+
+#[derive(Debug)]
+struct Line {
+    party: Party,
+    wants: Wants,
+    to: Option<mpsc::Sender<Aside>>,
+    cancelled: watch::Receiver<bool>,
+    said: AtomicU32,
+}
+
+/// Who is at the other end. What a server says without saying to whom must not reach another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Party {
+    /// The session.
+    pub session: String,
+    /// The task that it is bound to.
+    pub task: Option<String>,
+}
+
+/// What whoever asked wants to hear of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// How far it is.
+    pub progress: bool,
+    /// What the server logs, from that level on.
+    pub log: Log,
+}
+
+/// Whether, and from which level on, somebody wants to hear what a server logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Log {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// What the server writes by itself.
+    Unasked,
+    /// From that level on, and the server is asked for it.
+    From(Level),
+}
+
+/// How much a log line matters (RFC 5424), from the least on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the levels of syslog, by name")]
+pub enum Level {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+/// Something said beside the answer, as the parameters of its notification; bounded in size.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// How far it is: what the server wrote, but for the token, whose place is between the two.
+    Progress(Vec<u8>, Vec<u8>),
+    /// What it logs, as the server wrote it.
+    Log(Vec<u8>),
+}
+
+/// Whoever asked: hears what is said, and may let go.
+#[derive(Debug)]
+pub struct Listener {
+    asides: mpsc::Receiver<Aside>,
+    cancel: Cancel,
+}
+
+/// Lets go of an action under way: the answer is not wanted any more. Whether it took effect is another question.
+#[derive(Clone, Debug)]
+pub struct Cancel(Arc<watch::Sender<bool>>);
+
+// What is not heard in time is not kept: the answer must not wait for it.
+const QUEUE: usize = 64;
+// Of one action so much is passed on, in number and in size of one.
+const MOST: u32 = 10_000;
+const LONGEST: usize = 64 << 10;
+
+impl Talk {
+    /// A line of which nobody is at the other end.
+    #[must_use]
+    pub fn silent() -> Talk {
+        Talk(None)
+    }
+
+    /// A line to somebody who is not there (any more).
+    #[must_use]
+    pub fn deaf(party: Party) -> Talk {
+        let cancelled = watch::Sender::new(false).subscribe();
+        let line = Line { party, wants: Wants::default(), to: None, cancelled, said: AtomicU32::new(0) };
+        Talk(Some(Arc::new(line)))
+    }
+
+    /// A line, and the end of whoever asked.
+    #[must_use]
+    pub fn open(party: Party, wants: Wants) -> (Talk, Listener) {
+        let (to, asides) = mpsc::channel(QUEUE);
+        let cancel = watch::Sender::new(false);
+        let line = Line { party, wants, to: Some(to), cancelled: cancel.subscribe(), said: AtomicU32::new(0) };
+        (Talk(Some(Arc::new(line))), Listener { asides, cancel: Cancel(Arc::new(cancel)) })
+    }
+
+    /// Who is at the other end; `None` where nobody ever was.
+    #[must_use]
+    pub fn party(&self) -> Option<&Party> {
+        self.0.as_ref().map(|line| &line.party)
+    }
+
+    /// The same line, on which nothing is said beside the answer: for results that are not passed on whole.
+    #[must_use]
+    pub fn muted(&self) -> Talk {
+        Talk(self.0.as_ref().map(|line| {
+            let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
+            Arc::new(Line { party, wants: Wants::default(), to: None, cancelled, said: AtomicU32::new(0) })
+        }))
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn wants(&self) -> Wants {
+        self.0.as_ref().map(|line| line.wants).unwrap_or_default()
+    }
+
+    /// Whether the answer is not wanted any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| *line.cancelled.borrow())
+    }
+
+    /// Waits until the answer is not wanted any more; for ever where that never comes.
+    pub async fn cancelled(&self) {
+        if let Some(line) = &self.0 {
+            let mut cancelled = line.cancelled.clone();
+            if cancelled.wait_for(|cancelled| *cancelled).await.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Passes on how far it is: the parameters of `notifications/progress`, whose token was found to be this call's.
+    /// Whether the server may still say such things of this call.
+    pub fn progress(&self, params: &RawValue) -> bool {
+        let Some(line) = self.0.as_ref() else { return false };
+        let is_number = |members: &Members<'_>, name: &str| {
+            members.get(name).is_none_or(|number| number.get().parse::<f64>().is_ok())
+        };
+        let aside = Members::of(params).ok().filter(|members| {
+            line.wants.progress
+                && members.get("progress").is_some()
+                && is_number(members, "progress")
+                && is_number(members, "total")
+        });
+        let around = aside.and_then(|members| rpc::around(params, members.get("progressToken")?));
+        line.say(around.map(|(before, after)| Aside::Progress(before.to_vec(), after.to_vec())), params.get().len())
+    }
+
+    /// Passes on what the server logs: the parameters of `notifications/message`. Whether the server may still say such
+    /// things during this call.
+    pub fn log(&self, params: &RawValue) -> bool {
+        let Some(line) = &self.0 else { return false };
+        let level = Members::of(params).ok().and_then(|members| Level::named(&members.text("level")?));
+        let wanted = match (line.wants.log, level) {
+            (Log::Nothing, _) | (_, None) => false,
+            (Log::Unasked, Some(_)) => true,
+            (Log::From(least), Some(level)) => level >= least,
+        };
+        line.say(wanted.then(|| Aside::Log(params.get().as_bytes().to_vec())), params.get().len())
+    }
+}
+
+impl Line {
+    /// Whether there was room for it: what nobody wants to hear counts too.
+    fn say(&self, aside: Option<Aside>, size: usize) -> bool {
+        let room = self.said.fetch_add(1, Ordering::Relaxed) < MOST;
+        if let (true, Some(to), Some(aside)) = (room && size <= LONGEST, &self.to, aside) {
+            let _ = to.try_send(aside);
+        }
+        room
+    }
+}
+
+impl Listener {
+    /// The next that is said; `None` once nobody will say anything any more.
+    pub async fn heard(&mut self) -> Option<Aside> {
+        self.asides.recv().await
+    }
+
+    /// The next that was said, without waiting.
+    pub fn heard_already(&mut self) -> Option<Aside> {
+        self.asides.try_recv().ok()
+    }
+
+    /// What lets go of the action.
+    #[must_use]
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
+    }
+}
+
+impl Cancel {
+    /// Lets go.
+    pub fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Aside {
+    /// Writes the message that passes it on. `token`: the raw token that whoever asked gave; without one there is nobody to
+    /// tell how far it is.
+    pub fn write(&self, out: &mut Vec<u8>, token: Option<&str>) {
+        match (self, token) {
+            (Aside::Log(params), _) => rpc::notification(out, "notifications/message", Some(params)),
+            (Aside::Progress(before, after), Some(token)) => {
+                let params = [before.as_slice(), token.as_bytes(), after.as_slice()].concat();
+                rpc::notification(out, "notifications/progress", Some(&params));
+            }
+            (Aside::Progress(..), None) => {}
+        }
+    }
+}
+
+impl Level {
+    const NAMES: [(Level, &'static str); 8] = [
+        (Level::Debug, "debug"),
+        (Level::Info, "info"),
+        (Level::Notice, "notice"),
+        (Level::Warning, "warning"),
+        (Level::Error, "error"),
+        (Level::Critical, "critical"),
+        (Level::Alert, "alert"),
+        (Level::Emergency, "emergency"),
+    ];
+
+    /// The level of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Level> {
+        Level::NAMES.iter().find(|(_, other)| *other == name).map(|(level, _)| *level)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Level::NAMES.iter().find(|(level, _)| *level == self).map_or("debug", |(_, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn written(aside: Aside, token: &str) -> String {
+        let mut out = Vec::new();
+        aside.write(&mut out, Some(token));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn how_far_it_is_gets_the_askers_token_and_is_otherwise_byte_for_byte() {
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: true, log: Log::Nothing });
+        talk.progress(&raw(r#"{ "progress":0.50, "progressToken": 7 ,"message":"\u00e9"}"#));
+        let said = written(heard.heard_already().unwrap(), "\"mine\"");
+        assert!(said.contains(r#""params":{ "progress":0.50, "progressToken": "mine" ,"message":"\u00e9"}"#), "{said}");
+        for wrong in [
+            r#"{"progressToken":7}"#,
+            r#"{"progress":"1","progressToken":7}"#,
+            r#"{"progress":1}"#,
+            r#"{"progress":1,"progressToken":7,"progressToken":8}"#,
+            r#"{"progress":1,"total":{},"progressToken":7}"#,
+        ] {
+            talk.progress(&raw(wrong));
+            assert_eq!(heard.heard_already(), None, "{wrong}");
+        }
+        talk.progress(&raw(&format!(r#"{{"progress":1,"progressToken":7,"message":"{}"}}"#, "x".repeat(LONGEST))));
+        assert_eq!(heard.heard_already(), None, "too long");
+    }
+
+    #[test]
+    fn only_what_was_wanted_is_heard() {
+        let log = |level: &str| raw(&format!(r#"{{"level":"{level}","data":1}}"#));
+        let heard = |wants: Log, level: &str| {
+            let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: false, log: wants });
+            talk.log(&log(level));
+            talk.progress(&raw(r#"{"progress":1,"progressToken":7}"#));
+            heard.heard_already().is_some()
+        };
+        assert!(!heard(Log::Nothing, "emergency"));
+        assert!(heard(Log::Unasked, "debug") && !heard(Log::Unasked, "loud"));
+        assert!(heard(Log::From(Level::Warning), "error") && !heard(Log::From(Level::Warning), "info"));
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: true, log: Log::Unasked });
+        talk.muted().log(&log("error"));
+        assert_eq!((heard.heard_already(), talk.muted().wants()), (None, Wants::default()));
+    }
+
+    #[test]
+    fn a_server_that_says_too_much_is_not_waited_for() {
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: false, log: Log::Unasked });
+        let line = raw(r#"{"level":"info","data":1}"#);
+        assert!((0..MOST).all(|_| talk.log(&line)));
+        assert_eq!(std::iter::from_fn(|| heard.heard_already()).count(), QUEUE);
+        assert!(!talk.log(&line));
+        assert_eq!(heard.heard_already(), None);
+    }
+
+    #[tokio::test]
+    async fn who_lets_go_is_heard_even_on_a_muted_line() {
+        let (talk, heard) = Talk::open(Party::default(), Wants::default());
+        let muted = talk.muted();
+        assert!(!muted.is_cancelled());
+        heard.cancel().now();
+        muted.cancelled().await;
+        assert!(talk.is_cancelled() && !Talk::silent().is_cancelled());
+    }
+}

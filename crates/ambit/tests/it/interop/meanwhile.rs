@@ -1,0 +1,142 @@
+//! What is said while a call is under way: how far it is, what the server logs, that nobody waits any more. Official
+//! clients in front, a server on the official SDK behind, over both wires and in both generations.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::house::{House, until, word};
+use super::remote::Endpoint;
+use crate::peers::{self, Client, Talk, fixture};
+
+/// How the server is reached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Behind {
+    Stdio,
+    Http,
+}
+
+/// How the agent comes in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Before {
+    Pipe,
+    Http,
+}
+
+struct Walk {
+    house: House,
+    _endpoint: Option<Endpoint>,
+    _place: tempfile::TempDir,
+    ran: PathBuf,
+}
+
+const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nWalks.\n\n\
+    ## It can read\n\n- nothing\n\n## It can write\n\n- call walker.walk\n- call walker.wait\n\n## A human must confirm\n\n- nothing\n\n\
+    ## It cannot touch\n\n- nothing\n\n\
+    ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| Walk | `walker.walk {\"steps\": 2}` | allow |\n";
+
+impl Walk {
+    fn open(behind: Behind) -> Walk {
+        let place = tempfile::tempdir().unwrap();
+        let ran = place.path().join("ran");
+        std::fs::write(&ran, "").unwrap();
+        let endpoint = (behind == Behind::Http).then(|| Endpoint::new("walker.py", &ran));
+        let reached = match &endpoint {
+            Some(endpoint) => format!("url = \"http://127.0.0.1:{}/mcp\"", endpoint.port),
+            None => {
+                format!(
+                    "command = [{}, {}, \"stdio\", {}]",
+                    word(peers::python()),
+                    word(fixture("walker.py")),
+                    word(&ran)
+                )
+            }
+        };
+        let toml = format!(
+            "[systems.walker]\nkind = \"mcp\"\n{reached}\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [agents.helper]\nscope = \"SCOPE.md\"\nsystems = [\"walker\"]\ntool-names = \"own\"\n"
+        );
+        Walk { house: House::new(&toml).open(PAGE), _endpoint: endpoint, _place: place, ran }
+    }
+
+    fn talk(&self, before: Before, mode: &str, log: Option<&str>) -> Talk {
+        let mut more = vec![("AMBIT_MODE", mode)];
+        more.extend(log.map(|level| ("AMBIT_LOG", level)));
+        match before {
+            Before::Pipe => Talk::open_with(Client::Python, &self.house.gate(), &more),
+            Before::Http => Talk::open_with(Client::Python, &super::http::words(&self.house, mode), &more),
+        }
+    }
+
+    fn ran(&self) -> String {
+        std::fs::read_to_string(&self.ran).unwrap()
+    }
+}
+
+fn walk(steps: u32) -> Value {
+    json!({ "call": "walk", "arguments": { "steps": steps }, "hear": true })
+}
+
+/// The steps and the levels that came before an answer.
+fn heard(said: &Value) -> (Vec<u64>, Vec<&str>) {
+    let heard = said["heard"].as_array().unwrap_or_else(|| panic!("{said}"));
+    let steps = heard.iter().filter_map(|one| one["progress"].as_f64()).map(|step| step as u64).collect();
+    (steps, heard.iter().filter_map(|one| one["level"].as_str()).collect())
+}
+
+#[test]
+fn how_far_it_is_and_what_is_logged_come_through_on_every_way_in_and_out() {
+    for behind in [Behind::Stdio, Behind::Http] {
+        let walker = Walk::open(behind);
+        for before in [Before::Pipe, Before::Http] {
+            for mode in ["legacy", "2026-07-28"] {
+                let what = format!("{behind:?} {before:?} {mode}");
+                let mut talk = walker.talk(before, mode, (mode != "legacy").then_some("warning"));
+                if mode == "legacy" {
+                    talk.ask(&json!({ "log": "warning" }));
+                }
+                let said = talk.ask(&walk(3));
+                assert_eq!(said["content"][0]["text"], "walked", "{what}: {said}");
+                let (steps, levels) = heard(&said);
+                assert_eq!(steps, [1, 2, 3], "{what}: {said}");
+                assert_eq!(levels, ["warning"; 3], "{what}: {said}");
+                assert_eq!(said["heard"][0]["message"], "step é", "{what}");
+                // What nobody asked for, a client of the later generation does not get.
+                let unasked = walker.talk(before, "2026-07-28", None).ask(&walk(1));
+                assert_eq!(heard(&unasked), (vec![1], vec![]), "{what}: {unasked}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_gives_up_is_heard_by_the_server_and_the_journal_does_not_know_what_came_of_it() {
+    for behind in [Behind::Stdio, Behind::Http] {
+        let walker = Walk::open(behind);
+        for (at, (before, mode)) in [
+            (Before::Pipe, "legacy"),
+            (Before::Pipe, "2026-07-28"),
+            (Before::Http, "legacy"),
+            (Before::Http, "2026-07-28"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let what = format!("{behind:?} {before:?} {mode}");
+            let mut talk = walker.talk(before, mode, None);
+            // A server that is still being started would be told of nothing.
+            talk.ask(&walk(1));
+            let said = talk.ask(&json!({ "call": "wait", "give_up": 2 }));
+            assert!(said["error"].as_str().is_some_and(|error| error.contains("gave up")), "{what}: {said}");
+            until(&format!("{what}: it is let go of"), || walker.ran().matches("let go").count() == at + 1);
+            // The session goes on.
+            assert_eq!(talk.ask(&walk(1))["content"][0]["text"], "walked", "{what}");
+        }
+        assert_eq!(walker.ran().matches("began").count(), 4, "nothing was sent twice");
+        let unknown = || {
+            let told = walker.house.ambit(&["journal", "export"]).out;
+            told.lines().filter(|line| line.contains("outcome-unknown") && line.contains("cancelled")).count()
+        };
+        until("every one is on record", || unknown() == 4);
+    }
+}
