@@ -1,8 +1,10 @@
-//! What a request of the Model Context Protocol does: `tools/call`, `resources/read`, `prompts/get`.
+//! What a request of the Model Context Protocol does: `tools/call`, `resources/read`, `prompts/get`, and what hears of a
+//! resource (`resources/subscribe`) or has an argument completed (`completion/complete`), which read it too.
 //!
 //! A call is read with the schema that was pinned, never with one that the server gives today, and never with what the tool
 //! says it does: what a call touches besides the tool itself is what `ambit.toml` declares.
 
+mod completion;
 mod params;
 #[cfg(test)]
 mod tests;
@@ -138,8 +140,12 @@ impl Readers {
     pub fn read(&self, catalog: &Catalog, action: &Action) -> Result<Reading, NotRead> {
         let (kind, name) = match action.operation.as_str() {
             "tools/call" => (ResourceKind::Tool, action.name.as_str()),
-            "resources/read" => (ResourceKind::Document, "resource"),
+            "resources/read" | "resources/subscribe" => (ResourceKind::Document, "resource"),
             "prompts/get" => (ResourceKind::Prompt, "prompt"),
+            "completion/complete" => match completion::about(&action.payload)? {
+                completion::About::Prompt => (ResourceKind::Prompt, "prompt"),
+                completion::About::Resource => (ResourceKind::Document, "resource"),
+            },
             other => return Err(Invalid::Method(escape(other)).into()),
         };
         let found = catalog.system_named(&action.system).and_then(|system| catalog.resource_named(system, name));
@@ -148,6 +154,9 @@ impl Readers {
             return Err(NotRead::Unknown { system: action.system.clone(), name: name.to_owned() });
         };
         let target = Target { catalog, id, resource };
+        if action.operation == "completion/complete" {
+            return completion::read(&target, &action.name, &action.payload).map_err(NotRead::from);
+        }
         match kind {
             ResourceKind::Tool => self.read_call(&target, &action.name, &action.payload),
             ResourceKind::Prompt => read_prompt(&target, &action.name, &action.payload).map_err(NotRead::from),

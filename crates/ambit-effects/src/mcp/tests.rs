@@ -302,3 +302,49 @@ fn an_amount_may_stand_in_arrays() {
         assert_eq!(told(path), None, "{path}");
     }
 }
+
+#[test]
+fn to_hear_of_a_resource_is_to_read_it() {
+    check(
+        |c| c.asked("resources/subscribe", "file:///a", r#"{"uri":"file:///a"}"#),
+        &["Own read payments.resource(uri) amount ? reversible None on Some(0)", r#"{"uri":"file:///a"}"#],
+    );
+}
+
+#[test]
+fn a_completion_reads_what_it_is_for_and_says_nothing_of_what_that_would_be_given() {
+    check(
+        |c| {
+            let params = r#"{"ref":{"type":"ref/prompt","name":"greet"},"argument":{"name":"who","value":"L"}}"#;
+            c.asked("completion/complete", "greet", params)
+        },
+        &["Own read payments.prompt(name, arguments) amount ? reversible None on Some(0)", r#"{"name":"greet"}"#],
+    );
+    check(
+        |c| {
+            let params = r#"{"ref":{"type":"ref/resource","uri":"f:///{n}"},"argument":{"name":"n","value":""},"x":1}"#;
+            c.asked("completion/complete", "f:///{n}", params)
+        },
+        &[
+            "Own read payments.resource(uri) amount ? reversible None on Some(0)",
+            "unread Resource(ResourceId(5)) `x`: a parameter that is not known here",
+            "{}",
+        ],
+    );
+    for (wrong, why) in [
+        (
+            r#"{"argument":{"name":"n","value":""}}"#,
+            "-32602 `ref` of the parameters is not a reference to a prompt or a resource",
+        ),
+        (
+            r#"{"ref":{"type":"ref/prompt","name":"other"},"argument":{"name":"n","value":""}}"#,
+            "-32602 the parameters name `other`, which is not what was asked for",
+        ),
+        (
+            r#"{"ref":{"type":"ref/prompt","name":"greet"},"argument":{"name":"n"}}"#,
+            "-32602 `argument` of the parameters is not an object with a `name` and a `value`",
+        ),
+    ] {
+        check(|c| c.asked("completion/complete", "greet", wrong), &[why]);
+    }
+}

@@ -227,6 +227,7 @@ impl Host for House {
         Box::pin(async move {
             let caller = passage.caller();
             self.means.sessions.close(&caller.session);
+            self.live.let_go(&self.means.sessions, &caller.agent);
             self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| {
                 open.remove(&caller.session);
                 !open.is_empty()

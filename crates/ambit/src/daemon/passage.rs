@@ -165,6 +165,15 @@ impl Passage for AgentPassage {
         })
     }
 
+    fn watch(&self, system: &str, uri: &str) -> bool {
+        self.means.sessions.hear_of(&self.session.id, system, uri)
+    }
+
+    fn unwatch(&self, system: &str, uri: &str) {
+        self.means.sessions.hear_no_more(&self.session.id, system, uri);
+        self.live.let_go(&self.means.sessions, &self.session.agent);
+    }
+
     fn news(&self) -> watch::Receiver<News> {
         self.news.clone()
     }

@@ -207,6 +207,10 @@ async fn watch(house: Arc<House>, mut happened: mpsc::UnboundedReceiver<Happened
                 house.means.sessions.tell(&agent, change);
                 continue;
             }
+            Event::Updated { uri } => {
+                house.means.sessions.updated(&agent, &system, uri);
+                continue;
+            }
             Event::Asked { method } => (format!("it asked for `{method}` and was refused"), true),
             Event::Nonsense { what } => (format!("it wrote something that is no message: {what}"), false),
             Event::Died { why } => (format!("it is gone: {why}"), false),

@@ -19,6 +19,7 @@ use crate::gate::Sent;
 use crate::gate::Upstream as _;
 use crate::gate::judge::Judge;
 use crate::gate::means::Systems;
+use crate::gate::sessions::Sessions;
 use crate::gate::talk::Talk;
 use crate::lock;
 use crate::snapshot::{Resolved, Snapshot};
@@ -92,6 +93,16 @@ impl LiveSystems {
         };
         for fleet in fleets {
             fleet.stop().await;
+        }
+    }
+
+    /// Has an agent's servers stop telling of resources of which nobody hears any more.
+    pub fn let_go(&self, sessions: &Sessions, agent: &str) {
+        let fleet = self.fleets().get(agent).map(Arc::clone);
+        for (name, system) in fleet.iter().flat_map(|fleet| &fleet.systems) {
+            if let Ok(system) = system {
+                system.let_go(|uri| !sessions.anybody_hears_of(agent, name, uri));
+            }
         }
     }
 

@@ -51,7 +51,9 @@ async fn journey(means: &Means, session: &Session, action: Action, talk: &Talk) 
         // 3. decide and 4. record, as one step; under another release than was in force then, from the beginning
         let case = Case { means, ask: &ask, judge: &judge, reading: &reading };
         let Some((ruling, recorded)) = settle(&case).await? else { continue };
-        trip::note(means, &action.agent, &ruling).await?;
+        if is_asked_about(&action) {
+            trip::note(means, &action.agent, &ruling).await?;
+        }
         // 5. answer, or 6. execute and 7. record the outcome
         return match ruling {
             Ruling::Refuse(refusal) => Ok(refusal.into_answer()),
@@ -180,6 +182,9 @@ fn rule(case: &Case<'_>, drift: Option<&Drift>) -> Result<Draft, Fault> {
         }
         (_, Some(Drift::Changed(why))) => Ok(entries::refused(case, &decision, Refusal::drifted(action, why))),
         (_, Some(Drift::NotThere(why))) => Ok(entries::not_there(case, &decision, Refusal::not_there(action), why)),
+        (Verdict::Hold, None) if !is_asked_about(action) => {
+            Ok(entries::refused(case, &decision, Refusal::not_asked_about(action)))
+        }
         (Verdict::Hold, None) => queue::rule(case, decision),
         (Verdict::Allow, None) => match used.charge(&decision.charges) {
             Some(charges) => Ok(entries::allowed(case, decision, charges)),
@@ -201,6 +206,12 @@ async fn drift(case: &Case<'_>) -> Option<Drift> {
         Ok(changed) => changed.map(Drift::Changed),
         Err(why) => Some(Drift::NotThere(why)),
     }
+}
+
+/// Whether people are asked about such an action, and count how often it is refused. Not about what an agent types before it
+/// asks for something, nor about what it wants to hear of: each is about a thing that it can ask for.
+fn is_asked_about(action: &Action) -> bool {
+    !matches!(action.operation.as_str(), "completion/complete" | "resources/subscribe")
 }
 
 async fn refuse(means: &Means, ask: &Ask<'_>, refusal: Refusal) -> Result<Answer, Fault> {

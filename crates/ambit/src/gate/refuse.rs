@@ -45,6 +45,8 @@ pub enum Cause {
     RefusedBefore,
     /// Too many of its actions wait, or waited today.
     TooMany,
+    /// A person would have to confirm what people are not asked about.
+    NotAskedAbout,
     /// A use cannot be counted.
     Uncounted,
     /// The action names another agent or task than its session.
@@ -130,6 +132,15 @@ impl Refusal {
             escape(&action.name)
         );
         Refusal { cause: Cause::NotThere, text }
+    }
+
+    /// A person would have to confirm it, and is not asked: it is about what the agent types, or hears of.
+    pub(crate) fn not_asked_about(action: &Action) -> Refusal {
+        let text = format!(
+            "refused: a person would have to confirm this, and nobody is asked about `{}`\nhelp: use what it is about; that can wait for a person",
+            escape(&action.operation)
+        );
+        Refusal { cause: Cause::NotAskedAbout, text }
     }
 
     pub(crate) fn uncounted() -> Refusal {

@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::events::Events;
@@ -212,12 +213,14 @@ impl Remote {
         }
     }
 
-    /// Hears what changes, for as long as the server is used. A server that has no such stream is not asked again.
-    pub(super) async fn listen(self: Arc<Self>) {
+    /// Hears what changes, for as long as the server is used. A server that has no such stream is not asked again. `of`: a
+    /// single resource, in the generation that asks for each; `agreed` is told once the server has agreed to tell of it.
+    pub(super) async fn listen(self: Arc<Self>, of: Option<String>, mut agreed: Option<oneshot::Sender<()>>) {
         let remote = Arc::downgrade(&self);
         drop(self);
         while let Some(remote) = remote.upgrade() {
-            if remote.over.load(Ordering::Acquire) || remote.dead().is_some() || !remote.hear().await {
+            let hears = !remote.over.load(Ordering::Acquire) && remote.dead().is_none();
+            if !hears || !remote.hear(of.as_deref(), &mut agreed).await {
                 return;
             }
             drop(remote);
@@ -226,12 +229,11 @@ impl Remote {
     }
 
     /// One stream of what changes, to its end; whether there may be another.
-    async fn hear(&self) -> bool {
+    async fn hear(&self, of: Option<&str>, agreed: &mut Option<oneshot::Sender<()>>) -> bool {
         let request = if self.state().version == Some(STATELESS) {
-            let wanted =
-                br#"{"notifications":{"toolsListChanged":true,"resourcesListChanged":true,"promptsListChanged":true}}"#;
+            let wanted = message::listening(of);
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let params = message::beside(Some(wanted), true, id, Wants::default());
+            let params = message::beside(Some(&wanted), true, id, Wants::default());
             let mut body = Vec::new();
             rpc::request(&mut body, id, "subscriptions/listen", params.as_deref());
             self.post(body, Some(("subscriptions/listen", None)))
@@ -253,6 +255,12 @@ impl Remote {
             let Some(bytes) = frame.data_ref() else { continue };
             let Ok(messages) = events.take(bytes) else { return true };
             for message in messages {
+                if agreed.is_some()
+                    && of.is_some_and(|uri| message::agrees(&message, uri))
+                    && let Some(agreed) = agreed.take()
+                {
+                    let _ = agreed.send(());
+                }
                 // Nobody waits for an answer here.
                 let _ = self.read(&message, None).await;
             }
@@ -395,8 +403,8 @@ impl Remote {
             return None;
         }
         match read {
-            Ok(Message::Notification { method, .. }) => {
-                if let Some(event) = message::changed(&method) {
+            Ok(Message::Notification { method, params }) => {
+                if let Some(event) = message::changed(&method, params) {
                     (self.watch)(event);
                 }
             }

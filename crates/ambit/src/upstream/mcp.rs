@@ -1,25 +1,34 @@
 //! A server of the Model Context Protocol, as its client: the handshake, the lists, and the calls that permits allow.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ambit_core::permit::Permit;
-use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use super::hello::{Generation, Hello};
 use super::http::Remote;
 use super::message::{Failed, Outcome};
 use super::stdio::Process;
 use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::Sent;
-use crate::gate::mcp::era::{STATELESS, supported};
+use crate::gate::mcp::era::STATELESS;
 use crate::gate::rpc::{self, ErrorWords};
 use crate::gate::talk::{Level, Log, Talk};
 
 /// Versions of the protocol that start with `initialize`, the newest first.
 pub const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
+/// What a permit may have a server do.
+const OPERATIONS: [&str; 5] =
+    ["tools/call", "resources/read", "prompts/get", "completion/complete", "resources/subscribe"];
+
+// A server agrees to tell of a resource within this time.
+const AGREES: Duration = Duration::from_secs(10);
 // A server that lists more than this is broken or hostile.
 const PAGES: usize = 1_000;
 const ITEMS: usize = 20_000;
@@ -30,6 +39,8 @@ pub struct UpstreamServer {
     hello: Hello,
     // From which level on it was asked to log.
     logs: Mutex<Option<Level>>,
+    // What hears of single resources, by URI, in the generation that has a stream for each.
+    hears: Mutex<BTreeMap<String, Hearing>>,
 }
 
 /// What a server is spoken to over.
@@ -52,38 +63,6 @@ impl Wire {
         match self {
             Wire::Stdio(process) => process.request(method, params, talk).await,
             Wire::Http(remote, _) => remote.request(method, params, talk).await,
-        }
-    }
-}
-
-/// What a server said of itself.
-#[derive(Clone, Debug)]
-pub struct Hello {
-    /// How this server is spoken to.
-    pub generation: Generation,
-    /// Its name, escaped.
-    pub name: String,
-    /// Its version, escaped.
-    pub version: String,
-    /// The capabilities that it declares, by name.
-    pub capabilities: BTreeSet<String>,
-}
-
-/// How a server is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Generation {
-    /// `initialize` first, then everything else, in this version (up to 2025-11-25).
-    Handshake(&'static str),
-    /// There is no handshake, each request says its version.
-    Stateless(&'static str),
-}
-
-impl Generation {
-    /// The version that is spoken.
-    #[must_use]
-    pub fn version(self) -> &'static str {
-        match self {
-            Generation::Handshake(version) | Generation::Stateless(version) => version,
         }
     }
 }
@@ -158,17 +137,21 @@ impl UpstreamServer {
                 })?;
                 let hello = Hello::read(&answer)?;
                 process.notify("notifications/initialized").await;
-                Ok(UpstreamServer { wire: Wire::Stdio(process), hello, logs: Mutex::default() })
+                Ok(UpstreamServer::new(Wire::Stdio(process), hello))
             }
             Reach::Http(spec) => {
                 let remote = Arc::new(Remote::new(&spec, limits, watch)?);
                 let hello = greet(&remote, limits)
                     .await
                     .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
-                let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen()));
-                Ok(UpstreamServer { wire: Wire::Http(remote, hearing), hello, logs: Mutex::default() })
+                let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen(None, None)));
+                Ok(UpstreamServer::new(Wire::Http(remote, hearing), hello))
             }
         }
+    }
+
+    fn new(wire: Wire, hello: Hello) -> UpstreamServer {
+        UpstreamServer { wire, hello, logs: Mutex::default(), hears: Mutex::default() }
     }
 
     /// What it said of itself.
@@ -278,12 +261,15 @@ impl UpstreamServer {
     /// says meanwhile.
     pub async fn send(&self, permit: Permit, talk: &Talk) -> Sent {
         let action = permit.spend();
-        if !matches!(action.operation.as_str(), "tools/call" | "resources/read" | "prompts/get") {
+        if !OPERATIONS.contains(&action.operation.as_str()) {
             return Sent::NotSent(format!("`{}` is no operation of an MCP server", escape(&action.operation)));
         }
         // The payload becomes the value of one member. Were it anything but one whole object, it could say more than that.
         if !serde_json::from_slice::<&RawValue>(&action.payload).is_ok_and(|params| params.get().starts_with('{')) {
             return Sent::NotSent("the payload is not one JSON object".into());
+        }
+        if action.operation == "resources/subscribe" {
+            return self.subscribe(&action.name, &action.payload).await;
         }
         self.log_from(talk.wants().log).await;
         match self.wire.request(&action.operation, Some(&action.payload), talk).await {
@@ -293,6 +279,42 @@ impl UpstreamServer {
             Ok(Outcome::Error(error)) => Sent::Error(error),
             Err(Failed::NotSent(why)) => Sent::NotSent(why),
             Err(Failed::Unknown(why)) => Sent::Unknown(why),
+        }
+    }
+
+    /// Has the server tell of a resource. `payload`: the parameters of `resources/subscribe`.
+    pub(super) async fn subscribe(&self, uri: &str, payload: &[u8]) -> Sent {
+        if !self.hello.tells_of_resources {
+            return Sent::NotSent("the server does not tell when a resource changes".into());
+        }
+        let asked = match (&self.wire, self.hello.generation) {
+            (Wire::Http(remote, _), Generation::Stateless(_)) => {
+                let (agreed, told) = oneshot::channel();
+                let hearing = Hearing(tokio::spawn(Arc::clone(remote).listen(Some(uri.to_owned()), Some(agreed))));
+                match timeout(AGREES, told).await {
+                    Ok(Ok(())) => {
+                        self.hears.lock().unwrap_or_else(PoisonError::into_inner).insert(uri.to_owned(), hearing);
+                        Ok(Outcome::Result(b"{}".to_vec()))
+                    }
+                    _ => Err(Failed::Unknown("the server did not agree to tell of it".into())),
+                }
+            }
+            _ => self.ask("resources/subscribe", Some(payload)).await,
+        };
+        match asked {
+            Ok(Outcome::Result(_)) => Sent::Result(b"{}".to_vec()),
+            Ok(Outcome::Error(error)) => Sent::Error(error),
+            Err(Failed::NotSent(why)) => Sent::NotSent(why),
+            Err(Failed::Unknown(why)) => Sent::Unknown(why),
+        }
+    }
+
+    /// Has the server not tell of a resource any more. `payload`: the parameters of `resources/unsubscribe`.
+    pub(super) async fn unsubscribe(&self, uri: &str, payload: &[u8]) {
+        let hearing = self.hears.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+        if hearing.is_none() {
+            // A server that goes on telling is not listened to.
+            let _ = self.ask("resources/unsubscribe", Some(payload)).await;
         }
     }
 
@@ -334,81 +356,6 @@ impl UpstreamServer {
                 hearing.0.abort();
             }
         }
-    }
-}
-
-impl Hello {
-    /// Out of the answer to `server/discover`; `None` for a server that shakes hands all the same.
-    fn discovered(answer: &[u8]) -> Result<Option<Hello>, UpstreamError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Words {
-            supported_versions: Vec<String>,
-            #[serde(default)]
-            capabilities: serde_json::Map<String, serde_json::Value>,
-            #[serde(rename = "_meta", default)]
-            meta: serde_json::Map<String, serde_json::Value>,
-        }
-        let words: Words = serde_json::from_slice(answer).map_err(|error| {
-            UpstreamError::NoAnswer(escape(&format!(
-                "the server's answer to `server/discover` cannot be read: {error}"
-            )))
-        })?;
-        let speaks = |known: &str| words.supported_versions.iter().any(|version| version == known);
-        if !speaks(STATELESS) && VERSIONS.into_iter().any(speaks) {
-            // It knows the question, and shakes hands.
-            return Ok(None);
-        }
-        if !speaks(STATELESS) {
-            let theirs = escape(&words.supported_versions.join(", ").chars().take(80).collect::<String>());
-            return Err(UpstreamError::Version { theirs, ours: supported().join(", ") });
-        }
-        let info = words.meta.get("io.modelcontextprotocol/serverInfo");
-        let said = |name: &str| {
-            let text = info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default();
-            escape(&text.chars().take(100).collect::<String>())
-        };
-        Ok(Some(Hello {
-            generation: Generation::Stateless(STATELESS),
-            name: said("name"),
-            version: said("version"),
-            capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
-        }))
-    }
-
-    fn read(answer: &[u8]) -> Result<Hello, UpstreamError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Words {
-            protocol_version: String,
-            #[serde(default)]
-            capabilities: serde_json::Map<String, serde_json::Value>,
-            #[serde(default)]
-            server_info: Info,
-        }
-        #[derive(Default, Deserialize)]
-        struct Info {
-            #[serde(default)]
-            name: String,
-            #[serde(default)]
-            version: String,
-        }
-        let words: Words = serde_json::from_slice(answer).map_err(|error| {
-            UpstreamError::NoAnswer(escape(&format!("the server's answer to `initialize` cannot be read: {error}")))
-        })?;
-        let Some(version) = VERSIONS.into_iter().find(|version| *version == words.protocol_version) else {
-            return Err(UpstreamError::Version {
-                theirs: escape(&words.protocol_version.chars().take(40).collect::<String>()),
-                ours: VERSIONS.join(", "),
-            });
-        };
-        let short = |text: &str| escape(&text.chars().take(100).collect::<String>());
-        Ok(Hello {
-            generation: Generation::Handshake(version),
-            name: short(&words.server_info.name),
-            version: short(&words.server_info.version),
-            capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Event, Listing};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
-use crate::gate::rpc::{self, Members, code};
+use crate::gate::rpc::{self, Members, Message, code};
 use crate::gate::talk::{Log, Talk, Wants};
 
 /// What a server made of a request, as the bytes it wrote.
@@ -64,6 +64,30 @@ pub(super) fn beside(params: Option<&[u8]>, stateless: bool, id: u64, wants: Wan
     Some(out.into())
 }
 
+/// The parameters of `subscriptions/listen`: for what changes in the lists, or for one resource.
+pub(super) fn listening(of: Option<&str>) -> Vec<u8> {
+    match of {
+        None => br#"{"notifications":{"toolsListChanged":true,"resourcesListChanged":true,"promptsListChanged":true}}"#
+            .to_vec(),
+        Some(uri) => {
+            let mut out = b"{\"notifications\":{\"resourceSubscriptions\":[".to_vec();
+            rpc::quote(&mut out, uri);
+            out.extend_from_slice(b"]}}");
+            out
+        }
+    }
+}
+
+/// Whether a message agrees to tell of that resource.
+pub(super) fn agrees(message: &[u8], uri: &str) -> bool {
+    let Ok(Message::Notification { method, params: Some(params) }) = Message::read(message) else { return false };
+    let of = || {
+        let agreed = Members::of(params).ok()?.get("notifications")?;
+        serde_json::from_str::<Vec<String>>(Members::of(agreed).ok()?.get("resourceSubscriptions")?.get()).ok()
+    };
+    method == "notifications/subscriptions/acknowledged" && of().is_some_and(|of| of.iter().any(|one| one == uri))
+}
+
 /// The id of the request that a `notifications/progress` is about: our tokens are the ids of our requests.
 pub(super) fn progress_of(params: Option<&RawValue>) -> Option<u64> {
     own_id(Members::of(params?).ok()?.get("progressToken")?.get())
@@ -94,12 +118,15 @@ pub(super) fn pass_on(method: &str, params: Option<&RawValue>, talk: &Talk) -> O
     }
 }
 
-/// The list that a notification says has changed; `None` for what Ambit does not act on.
-pub(super) fn changed(method: &str) -> Option<Event> {
+/// What a notification says has changed; `None` for what Ambit does not act on.
+pub(super) fn changed(method: &str, params: Option<&RawValue>) -> Option<Event> {
     let listing = match method {
         "notifications/tools/list_changed" => Listing::Tools,
         "notifications/resources/list_changed" => Listing::Resources,
         "notifications/prompts/list_changed" => Listing::Prompts,
+        "notifications/resources/updated" => {
+            return Some(Event::Updated { uri: Members::of(params?).ok()?.text("uri")?.into_owned() });
+        }
         _ => return None,
     };
     Some(Event::ListChanged(listing))

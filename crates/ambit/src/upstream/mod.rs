@@ -3,6 +3,7 @@
 
 mod events;
 pub mod guard;
+pub mod hello;
 pub mod http;
 pub mod mcp;
 mod message;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+pub use hello::{Generation, Hello};
 pub use http::HttpSpec;
 pub use mcp::UpstreamServer;
 pub use system::McpSystem;
@@ -152,6 +154,11 @@ impl Listing {
 pub enum Event {
     /// It says that a list changed (resources stand for their templates too).
     ListChanged(Listing),
+    /// It says that a resource changed that it was asked to tell of.
+    Updated {
+        /// Its URI.
+        uri: String,
+    },
     /// It asked Ambit for something (sampling, roots, elicitation) and was refused: to be flagged.
     Asked {
         /// The method.

@@ -456,7 +456,7 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
                 Ok(())
             }
             Ok(Message::Notification { method, params }) => {
-                if let Some(event) = message::changed(&method) {
+                if let Some(event) = message::changed(&method, params) {
                     (shared.watch)(event);
                 } else if let Some(talk) = shared.concerned(&method, params) {
                     message::pass_on(&method, params, &talk);

@@ -30,6 +30,8 @@ pub struct McpSystem {
     // Counts what makes the comparison out of date; shared with the watch of the running server.
     changes: Arc<AtomicU64>,
     running: Mutex<Option<Running>>,
+    // Resources that it tells of, by URI, with the parameters that asked for it; shared with the watch as well.
+    tells: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     // Held while a server is started or asked for its lists, so that it happens once.
     starting: tokio::sync::Mutex<Failures>,
 }
@@ -67,6 +69,7 @@ impl McpSystem {
             watch,
             changes: Arc::default(),
             running: Mutex::default(),
+            tells: Arc::default(),
             starting: tokio::sync::Mutex::default(),
         }
     }
@@ -94,12 +97,32 @@ impl McpSystem {
         self.ready().await?.server.list(listing).await
     }
 
+    /// Has the server not tell any more of resources of which nobody hears.
+    pub fn let_go(&self, nobody_hears: impl Fn(&str) -> bool) {
+        let over: Vec<(String, Vec<u8>)> = {
+            let mut tells = self.tells();
+            let over: Vec<String> = tells.keys().filter(|uri| nobody_hears(uri)).cloned().collect();
+            over.into_iter().filter_map(|uri| tells.remove_entry(&uri)).collect()
+        };
+        let Some(running) = self.running().clone().filter(|_| !over.is_empty()) else { return };
+        // Nobody waits for it.
+        tokio::spawn(async move {
+            for (uri, payload) in over {
+                running.server.unsubscribe(&uri, &payload).await;
+            }
+        });
+    }
+
     /// Ends the server, if one runs. The next call starts it again.
     pub async fn stop(&self) {
         let running = self.running().take();
         if let Some(running) = running {
             running.server.stop().await;
         }
+    }
+
+    fn tells(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.tells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -147,17 +170,33 @@ impl McpSystem {
             }
         };
         let (server, started) = server;
+        let is_new = self.running().as_ref().is_none_or(|running| !Arc::ptr_eq(&running.server, &server));
         let compared = self.changes.load(Ordering::Acquire);
         let drift = Arc::new((self.compare)(&server.list_tools().await?));
         let running = Running { server, started, drift, compared };
         *self.running() = Some(running.clone());
+        if is_new {
+            // What it was permitted to tell of it tells of again.
+            let tells: Vec<(String, Vec<u8>)> =
+                self.tells().iter().map(|(uri, payload)| (uri.clone(), payload.clone())).collect();
+            for (uri, payload) in tells {
+                running.server.subscribe(&uri, &payload).await;
+            }
+        }
         Ok(running)
     }
 
     /// Passes events on, and notes those that make the comparison out of date: the first of them, until it is made anew.
     fn watch(&self) -> Watch {
         let (changes, watch) = (Arc::clone(&self.changes), Arc::clone(&self.watch));
+        let tells = Arc::clone(&self.tells);
         Arc::new(move |event| {
+            // Of what nobody asked it, it has nothing to tell.
+            if let Event::Updated { uri } = &event
+                && !tells.lock().unwrap_or_else(PoisonError::into_inner).contains_key(uri)
+            {
+                return;
+            }
             if event == Event::ListChanged(Listing::Tools) {
                 changes.fetch_add(1, Ordering::AcqRel);
             }
@@ -182,7 +221,21 @@ impl Upstream for McpSystem {
             {
                 return Sent::NotSent(why.clone());
             }
-            running.server.send(permit, talk).await
+            if action.operation != "resources/subscribe" {
+                return running.server.send(permit, talk).await;
+            }
+            let (uri, payload) = (action.name.clone(), action.payload.clone());
+            // Before it is asked, so that nothing it tells at once is missed.
+            if self.tells().insert(uri.clone(), payload).is_some() {
+                // It tells of it already, for somebody else of the agent: there is nothing to send.
+                let _ = permit.spend();
+                return Sent::Result(b"{}".to_vec());
+            }
+            let sent = running.server.send(permit, talk).await;
+            if !matches!(sent, Sent::Result(_)) {
+                self.tells().remove(&uri);
+            }
+            sent
         })
     }
 }

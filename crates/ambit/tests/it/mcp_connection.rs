@@ -221,7 +221,9 @@ async fn every_other_ending_has_its_words() {
     assert_eq!(client.request("no/such", json!({})).await["error"]["code"], -32601);
     assert_eq!(client.request("logging/setLevel", json!({"level": "debug"})).await["result"], json!({}));
     let said = client.request("completion/complete", json!({"ref": {}, "argument": {}})).await;
-    assert_eq!(said["result"]["completion"]["values"], json!([]));
+    assert_eq!(said["error"]["code"], -32602);
+    let loud = client.request("logging/setLevel", json!({"level": "loud"})).await;
+    assert_eq!(loud["error"]["code"], -32602);
 }
 
 #[tokio::test]

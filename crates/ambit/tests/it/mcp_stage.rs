@@ -100,6 +100,12 @@ impl Passage for Stage {
         Box::pin(async move { self.systems[system].list(listing).await.map_err(|error| error.to_string()) })
     }
 
+    fn watch(&self, _: &str, _: &str) -> bool {
+        true
+    }
+
+    fn unwatch(&self, _: &str, _: &str) {}
+
     fn news(&self) -> watch::Receiver<News> {
         self.news.subscribe()
     }

@@ -260,3 +260,41 @@ async fn stopping_ends_everything_that_the_server_started() {
         until("the orphan ends", || !is_alive(orphan));
     }
 }
+
+#[tokio::test]
+async fn of_what_it_was_asked_to_tell_a_server_tells_and_of_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let spec = server(&[("LOG", &log.display().to_string())]);
+    let (heard, watch) = watch();
+    let compare = Arc::new(|_: &[_]| BTreeMap::new());
+    let system = McpSystem::new("fixture".into(), spec, limits(), compare, watch);
+    let subscribe = || permit(action("resources/subscribe", "file:///a", r#"{"uri":"file:///a"}"#));
+    let touch =
+        |uri: &str| call("touch", &serde_json::json!({ "name": "touch", "arguments": { "uri": uri } }).to_string());
+    // For two sessions it is asked once.
+    for _ in 0..2 {
+        assert_eq!(system.send(subscribe(), &SILENT).await, Sent::Result(b"{}".to_vec()));
+    }
+    for uri in ["file:///b", "file:///a"] {
+        result(system.send(touch(uri), &SILENT).await);
+    }
+    assert_eq!(*heard.lock().unwrap(), [Event::Updated { uri: "file:///a".into() }]);
+    // One that comes back is asked again, once.
+    assert!(matches!(system.send(call("die", r#"{"name":"die"}"#), &SILENT).await, Sent::Unknown(_)));
+    result(system.send(touch("file:///a"), &SILENT).await);
+    let asked = |method: &str| std::fs::read_to_string(&log).unwrap().matches(&format!("\"{method}\"")).count();
+    assert_eq!(asked("resources/subscribe"), 2);
+    let told = heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Updated { .. })).count();
+    assert_eq!(told, 2);
+    system.let_go(|_| false);
+    system.let_go(|uri| uri == "file:///a");
+    let told = async {
+        while asked("resources/unsubscribe") < 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.expect("it is told that nobody hears any more");
+    result(system.send(touch("file:///a"), &SILENT).await);
+    assert_eq!(heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Updated { .. })).count(), 2);
+}

@@ -208,11 +208,11 @@ impl HttpSessions {
 
 /// Has the face forget what changed, until the session is over.
 async fn hear(session: std::sync::Weak<HttpSession>, mut news: tokio::sync::watch::Receiver<crate::gate::mcp::News>) {
-    let mut before = *news.borrow_and_update();
+    let mut before = news.borrow_and_update().clone();
     while news.changed().await.is_ok() {
-        let now = *news.borrow_and_update();
+        let now = news.borrow_and_update().clone();
         let Some(session) = session.upgrade() else { return };
-        session.face.heard(before, now).await;
+        session.face.heard(&before, &now).await;
         if now.severed {
             return;
         }

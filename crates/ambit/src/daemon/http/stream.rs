@@ -29,7 +29,14 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
     };
     tokio::spawn(async move {
         let _open = open;
-        let mut before = *news.borrow_and_update();
+        let mut before = news.borrow_and_update().clone();
+        let (filter, _subscribed) = match filter.resources() {
+            [] => (filter, None),
+            _ => {
+                let (filter, subscribed) = session.face.agree(filter).await;
+                (filter, Some(subscribed))
+            }
+        };
         if let Some(id) = &id {
             let mut first = Vec::new();
             filter.acknowledge(&mut first, id);
@@ -51,8 +58,8 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
                     continue;
                 }
                 Ok(Ok(())) => {
-                    let now = *news.borrow_and_update();
-                    filter.tell(&mut out, before, now, id.as_deref());
+                    let now = news.borrow_and_update().clone();
+                    filter.tell(&mut out, &before, &now, id.as_deref());
                     before = now;
                 }
                 Ok(Err(_)) => before.severed = true,

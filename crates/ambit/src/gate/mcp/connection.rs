@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::aside::Hearing;
 use super::face::{Begun, Face, Slow};
 use super::listen::Filter;
+use super::subscription::Subscribed;
 use super::{News, Passage};
 use crate::gate::rpc::{self, LineError, Lines, Members, Message, code};
 use crate::gate::talk::{Cancel, Talk};
@@ -81,7 +82,16 @@ struct Connection<W> {
     shaken: AtomicBool,
     asked: Mutex<Asked>,
     // By raw id.
-    listening: Mutex<BTreeMap<String, Filter>>,
+    listening: Mutex<BTreeMap<String, Listening>>,
+}
+
+/// A subscription.
+#[derive(Default)]
+struct Listening {
+    /// What it hears of; nothing while it is being asked for.
+    filter: Option<Filter>,
+    /// Ends what it hears of when it is over.
+    _subscribed: Option<Subscribed>,
 }
 
 /// What is under way.
@@ -114,13 +124,13 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
         alive: &mpsc::Sender<()>,
         news: &mut watch::Receiver<News>,
     ) -> std::io::Result<()> {
-        let mut told = *news.borrow_and_update();
+        let mut told = news.borrow_and_update().clone();
         loop {
             let line = tokio::select! {
                 line = lines.next() => line,
                 Ok(()) = news.changed() => {
-                    let now = *news.borrow_and_update();
-                    self.tell(told, now).await?;
+                    let now = news.borrow_and_update().clone();
+                    self.tell(&told, &now).await?;
                     told = now;
                     continue;
                 }
@@ -167,7 +177,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
                 self.shaken.store(true, Ordering::Release);
                 return self.write(&answer).await;
             }
-            Begun::Listen(filter) => return self.listen(id, filter).await,
+            Begun::Listen(filter) => return self.listen(id, filter, alive).await,
             Begun::Slow(slow) => slow,
         };
         let bytes = slow.bytes();
@@ -183,32 +193,59 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
     }
 
     /// Opens a subscription, which lasts until it is cancelled or the connection ends.
-    async fn listen(&self, id: &str, filter: Filter) -> std::io::Result<()> {
+    async fn listen(self: &Arc<Self>, id: &str, filter: Filter, alive: &mpsc::Sender<()>) -> std::io::Result<()> {
         let opened = {
             let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
             let room = listening.len() < MOST_LISTENING && !listening.contains_key(id);
             if room {
-                listening.insert(id.to_owned(), filter);
+                listening.insert(id.to_owned(), Listening::default());
             }
             room
         };
         if !opened {
             return self.error(Some(id), code::BUSY, "too many subscriptions, or one of this `id`").await;
         }
+        if filter.resources().is_empty() {
+            return self.agreed(id, filter, None).await;
+        }
+        // Whether it may hear of them takes its time.
+        let (connection, id, alive) = (Arc::clone(self), id.to_owned(), alive.clone());
+        tokio::spawn(async move {
+            let (filter, subscribed) = connection.face.agree(filter).await;
+            // A client that is gone cannot be told.
+            let _ = connection.agreed(&id, filter, Some(subscribed)).await;
+            drop(alive);
+        });
+        Ok(())
+    }
+
+    /// Says what a subscription hears of, unless it was cancelled meanwhile.
+    async fn agreed(&self, id: &str, filter: Filter, subscribed: Option<Subscribed>) -> std::io::Result<()> {
         let mut out = Vec::new();
         filter.acknowledge(&mut out, id);
-        self.write(&out).await
+        let open = {
+            let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = listening.get_mut(id);
+            let is_open = open.is_some();
+            if let Some(open) = open {
+                *open = Listening { filter: Some(filter), _subscribed: subscribed };
+            }
+            is_open
+        };
+        if open { self.write(&out).await } else { Ok(()) }
     }
 
     /// Tells the client what changed. Before the handshake it has nothing that could be out of date.
-    async fn tell(&self, before: News, now: News) -> std::io::Result<()> {
+    async fn tell(&self, before: &News, now: &News) -> std::io::Result<()> {
         self.face.heard(before, now).await;
         let mut out = Vec::new();
         if self.shaken.load(Ordering::Acquire) {
             Filter::ALL.tell(&mut out, before, now, None);
         }
-        for (id, filter) in self.listening.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            filter.tell(&mut out, before, now, Some(id));
+        for (id, listening) in self.listening.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(filter) = &listening.filter {
+                filter.tell(&mut out, before, now, Some(id));
+            }
         }
         self.write(&out).await
     }
@@ -216,7 +253,8 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
     fn cancel(&self, params: Option<&RawValue>) {
         let Some(members) = params.and_then(|params| Members::of(params).ok()) else { return };
         let Some(id) = members.get("requestId") else { return };
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner).remove(id.get());
+        let over = self.listening.lock().unwrap_or_else(PoisonError::into_inner).remove(id.get());
+        drop(over);
         if let Some(cancel) = self.asked().wanted.get_mut(id.get()).and_then(Option::take) {
             cancel.now();
         }

@@ -75,10 +75,17 @@ pub(super) async fn listing(passage: &Arc<dyn Passage>, listing: Listing) -> Vec
 pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Result<Action, Wrong> {
     let params = Params::read(params, "prompts/get", &["name", "arguments"]).map_err(invalid)?;
     let name = params.text("name").map_err(invalid)?;
+    let (system, prompt) = prompt_named(passage, &name).await?;
+    let payload = params.payload("name", &prompt).map_err(invalid)?;
+    Ok(action(passage.caller(), &system, "prompts/get", &prompt, payload))
+}
+
+/// The system and the prompt that an agent's name for one stands for.
+async fn prompt_named(passage: &Arc<dyn Passage>, name: &str) -> Result<(String, String), Wrong> {
     let systems = passage.systems();
     let naming = passage.naming();
-    let (system, prompt) = match naming.unlisted(&systems, &name) {
-        Some(found) => found,
+    match naming.unlisted(&systems, name) {
+        Some(found) => Ok(found),
         // A shortened name says nothing of what it stands for; the lists do.
         None => {
             let mut found = Vec::new();
@@ -91,31 +98,56 @@ pub(super) async fn prompt(passage: &Arc<dyn Passage>, params: &RawValue) -> Res
                 );
             }
             match found.as_slice() {
-                [one] => one.clone(),
-                [] => {
-                    return Err(invalid(format!("there is no prompt `{name}`; `prompts/list` says which there are")));
-                }
-                _ => return Err(invalid(format!("more than one prompt would be called `{name}`"))),
+                [one] => Ok(one.clone()),
+                [] => Err(invalid(format!("there is no prompt `{name}`; `prompts/list` says which there are"))),
+                _ => Err(invalid(format!("more than one prompt would be called `{name}`"))),
             }
         }
-    };
-    let payload = params.payload("name", &prompt).map_err(invalid)?;
-    Ok(action(passage.caller(), &system, "prompts/get", &prompt, payload))
+    }
 }
 
 impl Directory {
-    /// Reads the parameters of `resources/read`. The payload is their bytes; the system is the one that lists the URI,
-    /// or else the one with a template for it, or else the only one there is.
-    pub(super) async fn resource(&self, passage: &Arc<dyn Passage>, params: &RawValue) -> Result<Action, Wrong> {
-        let params = Params::read(params, "resources/read", &["uri"]).map_err(invalid)?;
+    /// Reads the parameters of `resources/read` or `resources/subscribe`. The payload is their bytes.
+    pub(super) async fn resource(
+        &self,
+        passage: &Arc<dyn Passage>,
+        operation: &str,
+        params: &RawValue,
+    ) -> Result<Action, Wrong> {
+        let params = Params::read(params, operation, &["uri"]).map_err(invalid)?;
         let uri = params.text("uri").map_err(invalid)?;
-        let systems = passage.systems();
-        let system = match systems.as_slice() {
-            [only] => only.clone(),
-            _ => self.system_of(passage, &uri).await?,
-        };
+        let system = self.system_with(passage, &uri).await?;
         let payload = params.payload("uri", &uri).map_err(invalid)?;
-        Ok(action(passage.caller(), &system, "resources/read", &uri, payload))
+        Ok(action(passage.caller(), &system, operation, &uri, payload))
+    }
+
+    /// Reads the parameters of `completion/complete`. The payload is their bytes, but for the prompt's name.
+    pub(super) async fn completion(&self, passage: &Arc<dyn Passage>, params: &RawValue) -> Result<Action, Wrong> {
+        let params = Params::read(params, "completion/complete", &["ref", "argument", "context"]).map_err(invalid)?;
+        let reference = params.get("ref").ok_or_else(|| invalid("`ref` is missing"))?;
+        let reference = Members::of(reference).map_err(invalid)?;
+        let (member, system, name) = match reference.text("type").as_deref() {
+            Some("ref/prompt") => {
+                let name = reference.text("name").ok_or_else(|| invalid("`ref` has no `name`"))?;
+                let (system, prompt) = prompt_named(passage, &name).await?;
+                ("name", system, prompt)
+            }
+            Some("ref/resource") => {
+                let uri = reference.text("uri").ok_or_else(|| invalid("`ref` has no `uri`"))?;
+                ("uri", self.system_with(passage, &uri).await?, uri.into_owned())
+            }
+            _ => return Err(invalid("`ref` is neither a `ref/prompt` nor a `ref/resource`")),
+        };
+        let payload = params.payload_within("ref", member, &name).map_err(invalid)?;
+        Ok(action(passage.caller(), &system, "completion/complete", &name, payload))
+    }
+
+    /// The system that lists the URI, or else the one with a template for it, or else the only one there is.
+    async fn system_with(&self, passage: &Arc<dyn Passage>, uri: &str) -> Result<String, Wrong> {
+        match passage.systems().as_slice() {
+            [only] => Ok(only.clone()),
+            _ => self.system_of(passage, uri).await,
+        }
     }
 
     /// Forgets what was listed.

@@ -1,7 +1,10 @@
 //! What each request of an agent comes to, whatever the wire that it came over: answered at once, or after some work.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ambit_core::action::Action;
 use serde_json::value::RawValue;
 
 use super::aside::{self, Asked, Hearing};
@@ -10,8 +13,10 @@ use super::era::{Era, Form, Said, Wrong, supported, unsupported};
 use super::listen::Filter;
 use super::names::PENDING;
 use super::reply::{self, Wants};
+use super::subscription::Subscribed;
 use super::tools::{Call, Tools};
 use super::{News, Passage};
+use crate::gate::Answer;
 use crate::gate::rpc::{self, Members, code};
 use crate::gate::talk::{Level, Party, Talk};
 use crate::upstream::Listing;
@@ -22,6 +27,8 @@ pub(crate) struct Face {
     passage: Arc<dyn Passage>,
     tools: Mutex<Option<Arc<Tools>>>,
     directory: Directory,
+    // What it subscribed to by itself, by URI; the generation that shakes hands does that.
+    subscribed: Mutex<BTreeMap<String, Subscribed>>,
     // From which level on the session wants to hear what servers log.
     log: Mutex<Option<Level>>,
 }
@@ -50,6 +57,8 @@ enum Work {
     List(Listing),
     Read(Box<RawValue>),
     Prompt(Box<RawValue>),
+    Complete(Box<RawValue>),
+    Subscribe(Box<RawValue>),
 }
 
 impl Slow {
@@ -61,7 +70,11 @@ impl Slow {
     /// How much of the request it keeps.
     pub(crate) fn bytes(&self) -> usize {
         match &self.work {
-            Work::ToolCall(params) | Work::Read(params) | Work::Prompt(params) => params.get().len(),
+            Work::ToolCall(params)
+            | Work::Read(params)
+            | Work::Prompt(params)
+            | Work::Complete(params)
+            | Work::Subscribe(params) => params.get().len(),
             Work::List(_) => 0,
         }
     }
@@ -69,7 +82,13 @@ impl Slow {
 
 impl Face {
     pub(crate) fn new(passage: Arc<dyn Passage>) -> Face {
-        Face { passage, tools: Mutex::default(), directory: Directory::default(), log: Mutex::default() }
+        Face {
+            passage,
+            tools: Mutex::default(),
+            directory: Directory::default(),
+            subscribed: Mutex::default(),
+            log: Mutex::default(),
+        }
     }
 
     /// Begins a request. `shaken`: whether `initialize` was answered before.
@@ -93,6 +112,8 @@ impl Face {
             | "resources/read"
             | "prompts/list"
             | "prompts/get"
+            | "resources/subscribe"
+            | "resources/unsubscribe"
             | "logging/setLevel"
             | "completion/complete"
                 if !shaken =>
@@ -107,6 +128,20 @@ impl Face {
                         result(id, b"{}")
                     }
                     Err(why) => refused(id, code::INVALID_PARAMS, &why),
+                };
+            }
+            _ => {}
+        }
+        match method {
+            "resources/subscribe" => return self.slow(id, params, era, Work::Subscribe(owned(params))),
+            "resources/unsubscribe" => {
+                return match params.and_then(|params| Members::of(params).ok()?.text("uri").map(Cow::into_owned)) {
+                    Some(uri) => {
+                        let over = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uri);
+                        drop(over);
+                        result(id, b"{}")
+                    }
+                    None => refused(id, code::INVALID_PARAMS, "`uri` is missing"),
                 };
             }
             _ => {}
@@ -135,12 +170,7 @@ impl Face {
     /// What both generations have.
     fn either(&self, id: &str, method: &str, params: Option<&RawValue>, era: Era) -> Begun {
         let work = match method {
-            "completion/complete" => {
-                let mut out = Vec::new();
-                let none = br#"{"completion":{"values":[],"total":0,"hasMore":false}}"#;
-                Form { era, cached: false }.result(&mut out, id, none);
-                return Begun::Said(out, None);
-            }
+            "completion/complete" => Work::Complete(owned(params)),
             "tools/list" => match paged(params) {
                 Ok(()) => {
                     let mut out = Vec::new();
@@ -162,6 +192,10 @@ impl Face {
             "prompts/get" => Work::Prompt(owned(params)),
             _ => return refused(id, code::METHOD_NOT_FOUND, &format!("there is no method `{method}` here")),
         };
+        self.slow(id, params, era, work)
+    }
+
+    fn slow(&self, id: &str, params: Option<&RawValue>, era: Era, work: Work) -> Begun {
         let log = *self.log.lock().unwrap_or_else(PoisonError::into_inner);
         match Asked::of(params, era, log) {
             Ok(asked) => Begun::Slow(Slow { era, asked, work }),
@@ -194,7 +228,15 @@ impl Face {
             }
             Work::Read(params) => {
                 form.cached = true;
-                (self.directory.resource(passage, &params).await, Wants::Other)
+                (self.directory.resource(passage, "resources/read", &params).await, Wants::Other)
+            }
+            Work::Complete(params) => (self.directory.completion(passage, &params).await, Wants::Other),
+            Work::Subscribe(params) => {
+                let answer = match self.directory.resource(passage, "resources/subscribe", &params).await {
+                    Ok(action) => self.subscribe(action, talk).await,
+                    Err((code, why)) => return rpc::error(out, Some(id), code, &why),
+                };
+                return reply::write(out, id, &answer, Wants::Other, form);
             }
             Work::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
         };
@@ -208,8 +250,47 @@ impl Face {
         }
     }
 
+    /// Subscribes the session to a resource.
+    async fn subscribe(&self, action: Action, talk: &Talk) -> Answer {
+        let (system, uri) = (action.system.clone(), action.name.clone());
+        let mut subscribed = Subscribed::new(&self.passage);
+        // Before it is asked for, so that nobody else's end ends it in between.
+        if !subscribed.add(&system, &uri) {
+            return Answer::Fault(
+                "the session hears of too many resources\nhelp: unsubscribe from some of them".into(),
+            );
+        }
+        let answer = self.passage.pass(action, talk).await;
+        if matches!(answer, Answer::Result(_)) {
+            self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).insert(uri, subscribed);
+        }
+        answer
+    }
+
+    /// Asks for the resources that a subscription names: what of it is permitted, and what ends it.
+    pub(crate) async fn agree(&self, filter: Filter) -> (Filter, Subscribed) {
+        let (mut of, mut subscribed) = (Vec::new(), Subscribed::new(&self.passage));
+        for uri in filter.resources() {
+            let mut params = b"{\"uri\":".to_vec();
+            rpc::quote(&mut params, uri);
+            params.push(b'}');
+            let Ok(params) = serde_json::from_slice::<Box<RawValue>>(&params) else { continue };
+            let action = self.directory.resource(&self.passage, "resources/subscribe", &params).await;
+            let Ok(action) = action else { continue };
+            if !subscribed.add(&action.system, uri) {
+                break;
+            }
+            match self.passage.pass(action, &Talk::silent()).await {
+                Answer::Result(_) => of.push(uri.clone()),
+                // What is not permitted is left out of what is agreed to; the journal says why.
+                _ => subscribed.take_back(),
+            }
+        }
+        (filter.about(of), subscribed)
+    }
+
     /// Forgets what was listed when it changed.
-    pub(crate) async fn heard(&self, before: News, now: News) {
+    pub(crate) async fn heard(&self, before: &News, now: &News) {
         if before.resources != now.resources {
             self.directory.forget().await;
         }
@@ -230,6 +311,7 @@ const INSTRUCTIONS: &str = "These tools act on live systems through Ambit, which
      it was refused names the line that refuses it: do something else, asking again changes nothing. A result that says \
      it is pending waits for a person: call `PENDING` with its id to collect the result.";
 const LISTS: &str = r#"{"listChanged":true}"#;
+const RESOURCES: &str = r#"{"subscribe":true,"listChanged":true}"#;
 
 fn initialize(id: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
     let version = params.and_then(|params| Members::of(params).ok()?.text("protocolVersion"));
@@ -243,7 +325,7 @@ fn initialize(id: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
     let version =
         VERSIONS.into_iter().find(|known| *known == version).or(VERSIONS.first().copied()).unwrap_or_default();
     let mut said = format!(
-        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"serverInfo":{},"instructions":"#,
+        r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{LISTS},"resources":{RESOURCES},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"serverInfo":{},"instructions":"#,
         server_info(),
     )
     .into_bytes();
@@ -259,7 +341,7 @@ fn discovered() -> String {
     let versions = serde_json::json!(supported());
     let instructions = serde_json::json!(instructions());
     format!(
-        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{LISTS},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
+        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{RESOURCES},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
         server_info(),
     )
 }

@@ -11,8 +11,10 @@ pub(crate) mod listen;
 pub mod names;
 mod params;
 mod reply;
+mod subscription;
 mod tools;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambit_core::action::Action;
@@ -58,6 +60,13 @@ pub trait Passage: Send + Sync + 'static {
     /// What a system lists, live.
     fn list<'a>(&'a self, system: &'a str, listing: Listing) -> Later<'a, Result<Vec<Box<RawValue>>, String>>;
 
+    /// Has the session hear of changes of a resource; whether it may hear of so many. Each is ended with
+    /// [`Passage::unwatch`].
+    fn watch(&self, system: &str, uri: &str) -> bool;
+
+    /// Ends what [`Passage::watch`] began.
+    fn unwatch(&self, system: &str, uri: &str);
+
     /// Changes that the agent's client is told about. The connection ends when the sender is dropped.
     fn news(&self) -> watch::Receiver<News>;
 }
@@ -87,7 +96,7 @@ pub struct Tool {
 }
 
 /// What changed, as counters: each goes up by one with a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// The tools that the agent sees.
     pub tools: u64,
@@ -95,6 +104,8 @@ pub struct News {
     pub resources: u64,
     /// The prompts.
     pub prompts: u64,
+    /// Single resources that the session hears of, by URI; those that never changed are not in it.
+    pub updated: Arc<BTreeMap<String, u64>>,
     /// Set when the connection is to be ended at once (a stop, a revoked token).
     pub severed: bool,
 }

@@ -43,6 +43,19 @@ impl<'a> Params<'a> {
 
     /// What goes on: the bytes as they came, but for another `text` in the place of the string `name`.
     pub(super) fn payload(&self, name: &str, text: &str) -> Result<Vec<u8>, String> {
+        self.replaced(text, |members| members.get(name))
+    }
+
+    /// The same, in the place of the string `name` of the object `within`.
+    pub(super) fn payload_within(&self, within: &str, name: &str, text: &str) -> Result<Vec<u8>, String> {
+        self.replaced(text, |members| Members::of(members.get(within)?).ok()?.get(name))
+    }
+
+    fn replaced<'b>(
+        &'b self,
+        text: &str,
+        place: impl for<'c> Fn(&Members<'c>) -> Option<&'c RawValue>,
+    ) -> Result<Vec<u8>, String> {
         let replaced = |whole: &RawValue, written: Option<&RawValue>| {
             let replaced = written.and_then(|written| match rpc::text(written)? == text {
                 true => Some(whole.get().as_bytes().to_vec()),
@@ -51,10 +64,10 @@ impl<'a> Params<'a> {
             replaced.ok_or_else(|| "the parameters cannot be read".to_owned())
         };
         if self.members.get(ASIDE).is_none() {
-            return replaced(self.raw, self.members.get(name));
+            return replaced(self.raw, place(&self.members));
         }
         let kept = rpc::without(&self.members, ASIDE);
         let kept: &RawValue = serde_json::from_slice(&kept).map_err(|_| "the parameters cannot be read")?;
-        replaced(kept, Members::of(kept)?.get(name))
+        replaced(kept, place(&Members::of(kept)?))
     }
 }

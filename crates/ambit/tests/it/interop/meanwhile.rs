@@ -31,8 +31,10 @@ struct Walk {
 }
 
 const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nWalks.\n\n\
-    ## It can read\n\n- nothing\n\n## It can write\n\n- call walker.walk\n- call walker.wait\n\n## A human must confirm\n\n- nothing\n\n\
-    ## It cannot touch\n\n- nothing\n\n\
+    ## It can read\n\n- walker.resource where uri is \"board://notes\"\n- walker.prompt where name is \"greet\"\n\n\
+    ## It can write\n\n- call walker.walk\n- call walker.wait\n- call walker.touch\n\n\
+    ## A human must confirm\n\n- read walker.resource where uri is \"board://plans\"\n\n\
+    ## It cannot touch\n\n- walker.resource where uri is \"board://secrets\"\n\n\
     ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| Walk | `walker.walk {\"steps\": 2}` | allow |\n";
 
 impl Walk {
@@ -138,5 +140,51 @@ fn who_gives_up_is_heard_by_the_server_and_the_journal_does_not_know_what_came_o
             told.lines().filter(|line| line.contains("outcome-unknown") && line.contains("cancelled")).count()
         };
         until("every one is on record", || unknown() == 4);
+    }
+}
+
+#[test]
+fn a_resource_that_may_be_read_may_be_heard_of_and_no_other() {
+    let walker = Walk::open(Behind::Http);
+    let touch = |uri: &str| json!({ "call": "touch", "arguments": { "uri": uri } });
+    for (before, mode) in
+        [(Before::Pipe, "legacy"), (Before::Http, "legacy"), (Before::Pipe, "2026-07-28"), (Before::Http, "2026-07-28")]
+    {
+        let what = format!("{before:?} {mode}");
+        let mut talk = walker.talk(before, mode, None);
+        let said = talk.ask(&json!({ "subscribe": "board://notes" }));
+        assert_eq!(said.get("error"), None, "{what}: {said}");
+        // Nobody is asked whether an agent may hear of something, and what it may not see it does not hear of.
+        for other in ["board://plans", "board://secrets", "board://elsewhere"] {
+            let said = talk.ask(&json!({ "subscribe": other }));
+            let honored = said["honored"].as_array().map(Vec::len);
+            assert!(
+                honored == Some(0) || said["error"].as_str().is_some_and(|why| why.contains("refused")),
+                "{what}: {said}"
+            );
+        }
+        assert_eq!(walker.house.waiting(), Vec::<String>::new(), "{what}");
+        for uri in ["board://secrets", "board://elsewhere", "board://notes"] {
+            assert_eq!(talk.ask(&touch(uri))["content"][0]["text"], "touched", "{what}");
+        }
+        assert_eq!(talk.ask(&json!({ "changed": 10 }))["changed"], json!(["board://notes"]), "{what}");
+    }
+}
+
+#[test]
+fn an_argument_is_completed_where_what_it_is_for_may_be_read() {
+    for behind in [Behind::Stdio, Behind::Http] {
+        let walker = Walk::open(behind);
+        let complete = |kind: &str, key: &str, of: &str, value: &str| json!({ "complete": { "type": kind, key: of }, "argument": { "name": "who", "value": value } });
+        for (before, mode) in [(Before::Pipe, "legacy"), (Before::Http, "2026-07-28")] {
+            let mut talk = walker.talk(before, mode, None);
+            let said = talk.ask(&complete("ref/prompt", "name", "greet", "Len"));
+            assert_eq!(said["completion"]["values"], json!(["Lena", "Leno"]), "{behind:?} {mode}: {said}");
+            // Which resource a template stands for is not known, and the page says `where`; and nobody is asked.
+            let said = talk.ask(&complete("ref/resource", "uri", "board://{name}", "secr"));
+            assert!(said["error"].as_str().is_some_and(|why| why.contains("refused")), "{behind:?} {mode}: {said}");
+        }
+        assert!(walker.ran().contains("complete Len") && !walker.ran().contains("complete secr"), "{}", walker.ran());
+        assert_eq!(walker.house.waiting(), Vec::<String>::new());
     }
 }
