@@ -255,8 +255,9 @@ impl Remote {
             let Some(bytes) = frame.data_ref() else { continue };
             let Ok(messages) = events.take(bytes) else { return true };
             for message in messages {
-                if agreed.is_some()
-                    && of.is_some_and(|uri| message::agrees(&message, uri))
+                if let (Ok(Message::Notification { method, params }), Some(uri)) = (Message::read(&message), of)
+                    && method == "notifications/subscriptions/acknowledged"
+                    && message::agrees(params, uri)
                     && let Some(agreed) = agreed.take()
                 {
                     let _ = agreed.send(());

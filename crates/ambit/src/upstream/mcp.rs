@@ -37,6 +37,8 @@ const ITEMS: usize = 20_000;
 pub struct UpstreamServer {
     wire: Wire,
     hello: Hello,
+    // What hears of changes, where they do not come by themselves.
+    hearing: Option<Hearing>,
     // From which level on it was asked to log.
     logs: Mutex<Option<Level>>,
     // What hears of single resources, by URI, in the generation that has a stream for each.
@@ -45,8 +47,8 @@ pub struct UpstreamServer {
 
 /// What a server is spoken to over.
 enum Wire {
-    Stdio(Process),
-    Http(Arc<Remote>, Hearing),
+    Stdio(Arc<Process>),
+    Http(Arc<Remote>),
 }
 
 /// The task that hears what changes; it ends with the server that it is of.
@@ -62,7 +64,7 @@ impl Wire {
     async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
         match self {
             Wire::Stdio(process) => process.request(method, params, talk).await,
-            Wire::Http(remote, _) => remote.request(method, params, talk).await,
+            Wire::Http(remote) => remote.request(method, params, talk).await,
         }
     }
 }
@@ -108,6 +110,29 @@ async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamEr
     Ok(hello)
 }
 
+/// Agrees with a server on its standard input and output on a version. Hands are shaken first: there are servers of the older
+/// generation that end, or never answer, when they are asked anything else before. Whoever refuses that is of the later one.
+async fn meet(process: &Process, limits: Limits) -> Result<Hello, UpstreamError> {
+    let answer = process.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
+    let refused = match result_of(answer) {
+        Ok(answer) => {
+            let hello = Hello::read(&answer)?;
+            process.notify("notifications/initialized").await;
+            return Ok(hello);
+        }
+        Err(refused @ UpstreamError::Answered { .. }) => refused,
+        Err(error) => return Err(error),
+    };
+    process.speak_stateless();
+    let answer = process.request_within("server/discover", None, limits.start, &Talk::silent()).await;
+    match result_of(answer) {
+        Ok(answer) => Hello::discovered(&answer)?.ok_or(refused),
+        // What it said to the first question says more.
+        Err(UpstreamError::Answered { .. }) => Err(refused),
+        Err(error) => Err(error),
+    }
+}
+
 impl UpstreamServer {
     /// Starts a server, or reaches it, and agrees with it on a version. Must be called within a Tokio runtime.
     ///
@@ -128,16 +153,14 @@ impl UpstreamServer {
     ) -> Result<UpstreamServer, UpstreamError> {
         match reach.into() {
             Reach::Program(spec) => {
-                let process = Process::start(&spec, limits, watch)?;
-                let answer =
-                    process.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
-                let answer = result_of(answer).map_err(|error| {
+                let process = Arc::new(Process::start(&spec, limits, watch)?);
+                let hello = meet(&process, limits).await.map_err(|error| {
                     let (command, said) = (escape(&spec.command), process.last_words());
                     not_begun(error, |why| UpstreamError::Start { command, why, said })
                 })?;
-                let hello = Hello::read(&answer)?;
-                process.notify("notifications/initialized").await;
-                Ok(UpstreamServer::new(Wire::Stdio(process), hello))
+                let stateless = matches!(hello.generation, Generation::Stateless(_));
+                let hearing = stateless.then(|| Hearing(tokio::spawn(Arc::clone(&process).listen(None))));
+                Ok(UpstreamServer::new(Wire::Stdio(process), hello, hearing))
             }
             Reach::Http(spec) => {
                 let remote = Arc::new(Remote::new(&spec, limits, watch)?);
@@ -145,13 +168,13 @@ impl UpstreamServer {
                     .await
                     .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
                 let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen(None, None)));
-                Ok(UpstreamServer::new(Wire::Http(remote, hearing), hello))
+                Ok(UpstreamServer::new(Wire::Http(remote), hello, Some(hearing)))
             }
         }
     }
 
-    fn new(wire: Wire, hello: Hello) -> UpstreamServer {
-        UpstreamServer { wire, hello, logs: Mutex::default(), hears: Mutex::default() }
+    fn new(wire: Wire, hello: Hello, hearing: Option<Hearing>) -> UpstreamServer {
+        UpstreamServer { wire, hello, hearing, logs: Mutex::default(), hears: Mutex::default() }
     }
 
     /// What it said of itself.
@@ -165,7 +188,7 @@ impl UpstreamServer {
     pub fn dead(&self) -> Option<String> {
         match &self.wire {
             Wire::Stdio(process) => process.dead(),
-            Wire::Http(remote, _) => remote.dead(),
+            Wire::Http(remote) => remote.dead(),
         }
     }
 
@@ -287,10 +310,13 @@ impl UpstreamServer {
         if !self.hello.tells_of_resources {
             return Sent::NotSent("the server does not tell when a resource changes".into());
         }
-        let asked = match (&self.wire, self.hello.generation) {
-            (Wire::Http(remote, _), Generation::Stateless(_)) => {
+        let asked = match self.hello.generation {
+            Generation::Stateless(_) => {
                 let (agreed, told) = oneshot::channel();
-                let hearing = Hearing(tokio::spawn(Arc::clone(remote).listen(Some(uri.to_owned()), Some(agreed))));
+                let hearing = Hearing(match &self.wire {
+                    Wire::Http(remote) => tokio::spawn(Arc::clone(remote).listen(Some(uri.to_owned()), Some(agreed))),
+                    Wire::Stdio(process) => tokio::spawn(Arc::clone(process).listen(Some((agreed, uri.to_owned())))),
+                });
                 match timeout(AGREES, told).await {
                     Ok(Ok(())) => {
                         self.hears.lock().unwrap_or_else(PoisonError::into_inner).insert(uri.to_owned(), hearing);
@@ -299,7 +325,7 @@ impl UpstreamServer {
                     _ => Err(Failed::Unknown("the server did not agree to tell of it".into())),
                 }
             }
-            _ => self.ask("resources/subscribe", Some(payload)).await,
+            Generation::Handshake(_) => self.ask("resources/subscribe", Some(payload)).await,
         };
         match asked {
             Ok(Outcome::Result(_)) => Sent::Result(b"{}".to_vec()),
@@ -351,10 +377,10 @@ impl UpstreamServer {
     pub async fn stop(&self) {
         match &self.wire {
             Wire::Stdio(process) => process.stop().await,
-            Wire::Http(remote, hearing) => {
-                remote.stop();
-                hearing.0.abort();
-            }
+            Wire::Http(remote) => remote.stop(),
+        }
+        if let Some(hearing) = &self.hearing {
+            hearing.0.abort();
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{Event, Listing};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
-use crate::gate::rpc::{self, Members, Message, code};
+use crate::gate::rpc::{self, Members, code};
 use crate::gate::talk::{Log, Talk, Wants};
 
 /// What a server made of a request, as the bytes it wrote.
@@ -78,14 +78,19 @@ pub(super) fn listening(of: Option<&str>) -> Vec<u8> {
     }
 }
 
-/// Whether a message agrees to tell of that resource.
-pub(super) fn agrees(message: &[u8], uri: &str) -> bool {
-    let Ok(Message::Notification { method, params: Some(params) }) = Message::read(message) else { return false };
+/// Whether the parameters of `notifications/subscriptions/acknowledged` agree to tell of that resource.
+pub(super) fn agrees(params: Option<&RawValue>, uri: &str) -> bool {
     let of = || {
-        let agreed = Members::of(params).ok()?.get("notifications")?;
+        let agreed = Members::of(params?).ok()?.get("notifications")?;
         serde_json::from_str::<Vec<String>>(Members::of(agreed).ok()?.get("resourceSubscriptions")?.get()).ok()
     };
-    method == "notifications/subscriptions/acknowledged" && of().is_some_and(|of| of.iter().any(|one| one == uri))
+    of().is_some_and(|of| of.iter().any(|one| one == uri))
+}
+
+/// The id of the request for the subscription that a notification belongs to.
+pub(super) fn subscription_of(params: Option<&RawValue>) -> Option<u64> {
+    let meta = Members::of(params?).ok()?.get("_meta")?;
+    own_id(Members::of(meta).ok()?.get("io.modelcontextprotocol/subscriptionId")?.get())
 }
 
 /// The id of the request that a `notifications/progress` is about: our tokens are the ids of our requests.

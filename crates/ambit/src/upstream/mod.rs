@@ -1,6 +1,7 @@
 //! Live systems that Ambit calls on an agent's behalf. What comes out of them is not trusted: a server that hangs, dies,
 //! floods or answers nonsense hurts its own calls and nothing else.
 
+mod calls;
 mod events;
 pub mod guard;
 pub mod hello;

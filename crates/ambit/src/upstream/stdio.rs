@@ -1,8 +1,8 @@
 //! One server as a child process: its life, its lines, and which answer belongs to which call.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,16 +14,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::calls::{Call, Calls};
 use super::message::{self, Failed, Outcome};
 use super::{Event, LaunchSpec, Limits, Secret, UpstreamError, Watch, guard};
 use crate::escape::escape;
 use crate::gate::rpc::{self, LineError, Lines, Message};
-use crate::gate::talk::{Party, Talk};
+use crate::gate::talk::{Talk, Wants};
 
 /// A running server. Its process, with all that it started, ends when this is dropped.
 pub(super) struct Process {
     shared: Arc<Shared>,
     limits: Limits,
+    // Whether each request says everything itself.
+    stateless: AtomicBool,
 }
 
 struct Shared {
@@ -44,43 +47,6 @@ enum Life {
     Running,
     Stopping,
     Gone,
-}
-
-#[derive(Default)]
-struct Calls {
-    waiting: BTreeMap<u64, Call>,
-    // Of which task the calls so far were; `Err`: of more than one.
-    task: Option<Result<Option<String>, ()>>,
-    // Why there will be no answers any more.
-    dead: Option<String>,
-}
-
-struct Call {
-    tell: oneshot::Sender<Result<Outcome, String>>,
-    talk: Talk,
-}
-
-impl Calls {
-    /// Notes for whom a call is, before it is sent.
-    fn note(&mut self, party: &Party) {
-        match &self.task {
-            None => self.task = Some(Ok(party.task.clone())),
-            Some(Ok(task)) if *task != party.task => self.task = Some(Err(())),
-            Some(_) => {}
-        }
-    }
-
-    /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
-    /// telling the one about the other, and of two sessions it can mean either: then there is none.
-    fn only(&self) -> Option<Talk> {
-        if matches!(self.task, Some(Err(()))) {
-            return None;
-        }
-        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
-        let last = talks.next_back()?;
-        let session = |talk: &Talk| talk.party().map(|party| party.session.clone());
-        talks.all(|talk| session(talk) == session(last)).then(|| last.clone())
-    }
 }
 
 // Lines of standard error kept, and characters of each.
@@ -142,7 +108,7 @@ impl Process {
         let heard = tokio::spawn(listen(stderr, Arc::clone(&shared)));
         tokio::spawn(write_asides(queue, Arc::clone(&shared)));
         tokio::spawn(live(child, group, Lines::new(stdout, limits.line), heard, Arc::clone(&shared)));
-        Ok(Process { shared, limits })
+        Ok(Process { shared, limits, stateless: AtomicBool::new(false) })
     }
 
     /// The last it said on standard error, escaped and without the values of its environment.
@@ -152,7 +118,7 @@ impl Process {
 
     /// Why the server takes no calls any more.
     pub(super) fn dead(&self) -> Option<String> {
-        self.shared.calls().dead.clone()
+        self.shared.calls().dead().map(str::to_owned)
     }
 
     /// Asks, and waits for the answer as long as a call may take. `talk`: whoever hears what is said meanwhile.
@@ -169,21 +135,10 @@ impl Process {
         talk: &Talk,
     ) -> Result<Outcome, Failed> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let params = message::beside(params, false, id, talk.wants());
-        let params = params.as_deref();
-        let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
-        rpc::request(&mut line, id, method, params);
+        let line = self.line(id, method, params, talk.wants());
         let (tell, told) = oneshot::channel();
-        {
-            let mut calls = self.shared.calls();
-            if let Some(why) = &calls.dead {
-                return Err(Failed::NotSent(why.clone()));
-            }
-            if let Some(party) = talk.party() {
-                calls.note(party);
-            }
-            calls.waiting.insert(id, Call { tell, talk: talk.clone() });
-        }
+        let call = Call { tell, talk: talk.clone(), agreed: None };
+        self.shared.calls().add(id, call).map_err(Failed::NotSent)?;
         let _waiting = Waiting { shared: &self.shared, id };
         let mut writing = Writing { shared: &self.shared, line: &line, written: 0 };
         let asked = timeout(most, async {
@@ -202,9 +157,40 @@ impl Process {
             }
             Err(_) => {
                 // The protocol wants to be told; what comes of it is not waited for.
-                self.cancel(id, "no answer in time");
+                self.shared.cancel(id, "no answer in time");
                 Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32())))
             }
+        }
+    }
+
+    /// The line of a request, with what goes beside its parameters.
+    fn line(&self, id: u64, method: &str, params: Option<&[u8]>, wants: Wants) -> Vec<u8> {
+        let params = message::beside(params, self.stateless.load(Ordering::Acquire), id, wants);
+        let params = params.as_deref();
+        let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
+        rpc::request(&mut line, id, method, params);
+        line
+    }
+
+    /// From here on each request says everything itself.
+    pub(super) fn speak_stateless(&self) {
+        self.stateless.store(true, Ordering::Release);
+    }
+
+    /// Hears what changes, in the generation that has a subscription for it, until this is dropped or the server ends it.
+    /// `of`: a single resource; `agreed` is told once the server has agreed to tell of it.
+    pub(super) async fn listen(self: Arc<Self>, of: Option<(oneshot::Sender<()>, String)>) {
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let wanted = message::listening(of.as_ref().map(|(_, uri)| uri.as_str()));
+        let line = self.line(id, "subscriptions/listen", Some(&wanted), Wants::default());
+        let (tell, told) = oneshot::channel();
+        let call = Call { tell, talk: Talk::silent(), agreed: of };
+        if self.shared.calls().add(id, call).is_err() {
+            return;
+        }
+        let _listening = Listening(Waiting { shared: &self.shared, id });
+        if (Writing { shared: &self.shared, line: &line, written: 0 }).run().await.is_ok() {
+            let _ = told.await;
         }
     }
 
@@ -220,17 +206,11 @@ impl Process {
             biased;
             answer = &mut told => answer,
             () = talk.cancelled() => {
-                self.cancel(id, "cancelled by whoever asked");
+                self.shared.cancel(id, "cancelled by whoever asked");
                 timeout(LET_GO, told).await.map_err(|_| Ended::LetGo)?
             }
         };
         answer.unwrap_or_else(|_| Err("the server is gone".into())).map_err(Ended::Failed)
-    }
-
-    fn cancel(&self, id: u64, reason: &str) {
-        let mut aside = Vec::new();
-        message::cancel(&mut aside, id, reason);
-        let _ = self.shared.asides.try_send(aside);
     }
 
     /// Tells the server something that wants no answer.
@@ -272,26 +252,17 @@ impl Shared {
 
     /// No answer will come any more; every call that waits is told.
     fn die(&self, why: &str) {
-        let waiting = {
-            let mut calls = self.calls();
-            if calls.dead.is_none() {
-                calls.dead = Some(why.to_owned());
-            }
-            std::mem::take(&mut calls.waiting)
-        };
+        let waiting = self.calls().die(why);
         for (_, call) in waiting {
             let _ = call.tell.send(Err(why.to_owned()));
         }
     }
 
-    /// Whom something is for that the server says beside its answers.
-    fn concerned(&self, method: &str, params: Option<&RawValue>) -> Option<Talk> {
-        let calls = self.calls();
-        match method {
-            "notifications/progress" => calls.waiting.get(&message::progress_of(params)?).map(|call| call.talk.clone()),
-            "notifications/message" => calls.only(),
-            _ => None,
-        }
+    /// Tells the server that nobody waits for an answer any more.
+    fn cancel(&self, id: u64, reason: &str) {
+        let mut aside = Vec::new();
+        message::cancel(&mut aside, id, reason);
+        let _ = self.asides.try_send(aside);
     }
 
     fn without_secrets(&self, said: String) -> String {
@@ -321,7 +292,19 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.calls().waiting.remove(&self.id);
+        self.shared.calls().remove(self.id);
+    }
+}
+
+/// A subscription; the server is told when nobody listens any more.
+struct Listening<'a>(Waiting<'a>);
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let waits = self.0.shared.calls().remove(self.0.id).is_some();
+        if waits {
+            self.0.shared.cancel(self.0.id, "nobody listens any more");
+        }
     }
 }
 
@@ -337,8 +320,8 @@ impl Writing<'_> {
     async fn run(&mut self) -> Result<(), String> {
         let mut stdin = self.shared.stdin.lock().await;
         // While it waited its turn, the server may have died, or the line before may have been cut short.
-        if let Some(why) = &self.shared.calls().dead {
-            return Err(why.clone());
+        if let Some(why) = self.shared.calls().dead() {
+            return Err(why.to_owned());
         }
         let Some(stdin) = stdin.as_mut() else { return Err("the server was stopped".into()) };
         while let Some(rest) = self.line.get(self.written..).filter(|rest| !rest.is_empty()) {
@@ -458,15 +441,17 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
             Ok(Message::Notification { method, params }) => {
                 if let Some(event) = message::changed(&method, params) {
                     (shared.watch)(event);
-                } else if let Some(talk) = shared.concerned(&method, params) {
+                } else if method == "notifications/subscriptions/acknowledged" {
+                    shared.calls().agree(params);
+                } else if let Some(talk) = shared.calls().concerned(&method, params) {
                     message::pass_on(&method, params, &talk);
                 }
                 Ok(())
             }
             Err(malformed) => {
                 // An answer to a known call that cannot be read is that call's answer: nobody will send another.
-                let id = malformed.id.as_deref().and_then(message::own_id);
-                if let Some(call) = id.and_then(|id| shared.calls().waiting.remove(&id)) {
+                let call = malformed.id.as_deref().and_then(|id| shared.calls().take(id));
+                if let Some(call) = call {
                     let _ = call.tell.send(Err(format!("the server answered nonsense: {malformed}")));
                 }
                 Err(format!("{malformed}"))
@@ -489,7 +474,7 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
 }
 
 fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>) -> Result<(), String> {
-    let call = message::own_id(id).and_then(|id| shared.calls().waiting.remove(&id));
+    let call = shared.calls().take(id);
     let Some(call) = call else {
         return Err(format!("an answer to `{}`, which nobody waits for", id.chars().take(64).collect::<String>()));
     };

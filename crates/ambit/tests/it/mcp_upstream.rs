@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ambit::gate::talk::Talk;
 use ambit::gate::{Sent, Upstream as _};
-use ambit::upstream::{Event, Limits, McpSystem, UpstreamError, UpstreamServer, Watch};
+use ambit::upstream::{Event, Generation, Limits, McpSystem, UpstreamError, UpstreamServer, Watch};
 
 use crate::mcp_fixture::{action, call, hasty, is_alive, limits, permit, server, until};
 
@@ -262,19 +262,41 @@ async fn stopping_ends_everything_that_the_server_started() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_no_hands_shaken_is_told_everything_in_each_request() {
+    let spec = server(&[("AT_START", "modern")]);
+    let modern = UpstreamServer::start(&spec, limits()).await.unwrap();
+    assert_eq!(modern.hello().generation, Generation::Stateless("2026-07-28"));
+    assert!(modern.list_tools().await.unwrap().len() > 10);
+    let echoed = result(modern.send(call("echo", r#"{"name":"echo","arguments":{ "n":1.0e0 }}"#), &SILENT).await);
+    assert!(echoed.contains(r#"\"arguments\":{ \"n\":1.0e0 }}"#), "{echoed}");
+    let error = modern.send(call("fail", r#"{"name":"fail"}"#), &SILENT).await;
+    assert!(matches!(error, Sent::Error(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn of_what_it_was_asked_to_tell_a_server_tells_and_of_nothing_else() {
+    for generation in ["", "modern"] {
+        tells(generation).await;
+    }
+}
+
+async fn tells(generation: &str) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let spec = server(&[("LOG", &log.display().to_string())]);
+    let spec = server(&[("LOG", &log.display().to_string()), ("AT_START", generation)]);
+    let (subscribe, unsubscribe) = match generation {
+        "modern" => ("\"resourceSubscriptions\"", "\"notifications/cancelled\""),
+        _ => ("\"resources/subscribe\"", "\"resources/unsubscribe\""),
+    };
     let (heard, watch) = watch();
     let compare = Arc::new(|_: &[_]| BTreeMap::new());
     let system = McpSystem::new("fixture".into(), spec, limits(), compare, watch);
-    let subscribe = || permit(action("resources/subscribe", "file:///a", r#"{"uri":"file:///a"}"#));
+    let asks = || permit(action("resources/subscribe", "file:///a", r#"{"uri":"file:///a"}"#));
     let touch =
         |uri: &str| call("touch", &serde_json::json!({ "name": "touch", "arguments": { "uri": uri } }).to_string());
     // For two sessions it is asked once.
     for _ in 0..2 {
-        assert_eq!(system.send(subscribe(), &SILENT).await, Sent::Result(b"{}".to_vec()));
+        assert_eq!(system.send(asks(), &SILENT).await, Sent::Result(b"{}".to_vec()));
     }
     for uri in ["file:///b", "file:///a"] {
         result(system.send(touch(uri), &SILENT).await);
@@ -283,14 +305,14 @@ async fn of_what_it_was_asked_to_tell_a_server_tells_and_of_nothing_else() {
     // One that comes back is asked again, once.
     assert!(matches!(system.send(call("die", r#"{"name":"die"}"#), &SILENT).await, Sent::Unknown(_)));
     result(system.send(touch("file:///a"), &SILENT).await);
-    let asked = |method: &str| std::fs::read_to_string(&log).unwrap().matches(&format!("\"{method}\"")).count();
-    assert_eq!(asked("resources/subscribe"), 2);
+    let asked = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
+    assert_eq!(asked(subscribe), 2, "{generation}");
     let told = heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Updated { .. })).count();
     assert_eq!(told, 2);
     system.let_go(|_| false);
     system.let_go(|uri| uri == "file:///a");
     let told = async {
-        while asked("resources/unsubscribe") < 1 {
+        while asked(unsubscribe) < 1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -1,0 +1,159 @@
+//! Which answer of a server on one wire belongs to which call, and for whom something is that it says beside its answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+use super::message::{self, Outcome};
+use crate::gate::talk::{Party, Talk};
+
+/// The calls that wait for an answer.
+#[derive(Default)]
+pub(super) struct Calls {
+    waiting: BTreeMap<u64, Call>,
+    // Of which task the calls so far were; `Err`: of more than one.
+    task: Option<Result<Option<String>, ()>>,
+    // Why there will be no answers any more.
+    dead: Option<String>,
+}
+
+/// One call that waits.
+pub(super) struct Call {
+    /// Who is told of the answer.
+    pub tell: oneshot::Sender<Result<Outcome, String>>,
+    /// Who hears what is said meanwhile.
+    pub talk: Talk,
+    /// Who is told that a subscription was agreed to, and of which resource it is.
+    pub agreed: Option<(oneshot::Sender<()>, String)>,
+}
+
+impl Calls {
+    /// Adds a call, before it is sent.
+    ///
+    /// # Errors
+    /// When there will be no answers any more; why.
+    pub(super) fn add(&mut self, id: u64, call: Call) -> Result<(), String> {
+        if let Some(why) = &self.dead {
+            return Err(why.clone());
+        }
+        if let Some(party) = call.talk.party() {
+            self.note(party);
+        }
+        self.waiting.insert(id, call);
+        Ok(())
+    }
+
+    /// Takes the call out to which an answer with that raw id belongs.
+    pub(super) fn take(&mut self, raw: &str) -> Option<Call> {
+        message::own_id(raw).and_then(|id| self.remove(id))
+    }
+
+    /// Takes a call out; whether it still waited.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Call> {
+        self.waiting.remove(&id)
+    }
+
+    /// Why there will be no answers any more.
+    pub(super) fn dead(&self) -> Option<&str> {
+        self.dead.as_deref()
+    }
+
+    /// There will be no answers any more; the calls that waited for one.
+    pub(super) fn die(&mut self, why: &str) -> BTreeMap<u64, Call> {
+        if self.dead.is_none() {
+            self.dead = Some(why.to_owned());
+        }
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whom something is for that the server says beside its answers.
+    pub(super) fn concerned(&self, method: &str, params: Option<&RawValue>) -> Option<Talk> {
+        match method {
+            "notifications/progress" => self.waiting.get(&message::progress_of(params)?).map(|call| call.talk.clone()),
+            "notifications/message" => self.only(),
+            _ => None,
+        }
+    }
+
+    /// Tells who waits for it that a subscription was agreed to.
+    pub(super) fn agree(&mut self, params: Option<&RawValue>) {
+        let call = message::subscription_of(params).and_then(|id| self.waiting.get_mut(&id));
+        if let Some(call) = call
+            && let Some((told, _)) = call.agreed.take_if(|(_, uri)| message::agrees(params, uri))
+        {
+            let _ = told.send(());
+        }
+    }
+
+    fn note(&mut self, party: &Party) {
+        match &self.task {
+            None => self.task = Some(Ok(party.task.clone())),
+            Some(Ok(task)) if *task != party.task => self.task = Some(Err(())),
+            Some(_) => {}
+        }
+    }
+
+    /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
+    /// telling the one about the other, and of two sessions it can mean either: then there is none.
+    fn only(&self) -> Option<Talk> {
+        if matches!(self.task, Some(Err(()))) {
+            return None;
+        }
+        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
+        let last = talks.next_back()?;
+        let session = |talk: &Talk| talk.party().map(|party| party.session.clone());
+        talks.all(|talk| session(talk) == session(last)).then(|| last.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::talk::{Listener, Log, Wants};
+
+    fn call(session: &str, task: Option<&str>) -> (Call, Listener) {
+        let party = Party { session: session.into(), task: task.map(str::to_owned) };
+        let (talk, listener) = Talk::open(party, Wants { progress: true, log: Log::Unasked });
+        (Call { tell: oneshot::channel().0, talk, agreed: None }, listener)
+    }
+
+    fn logs(calls: &Calls) {
+        let line = RawValue::from_string(r#"{"level":"info","data":"x"}"#.to_owned()).unwrap();
+        if let Some(talk) = calls.concerned("notifications/message", Some(&line)) {
+            talk.log(&line);
+        }
+    }
+
+    #[test]
+    fn a_log_line_reaches_the_one_session_that_it_can_be_for() {
+        let mut calls = Calls::default();
+        let (one, mut hears) = call("s1", None);
+        calls.add(1, one).unwrap();
+        logs(&calls);
+        assert!(hears.heard_already().is_some());
+        let (two, mut hears_too) = call("s2", None);
+        calls.add(2, two).unwrap();
+        logs(&calls);
+        assert!(hears.heard_already().is_none() && hears_too.heard_already().is_none());
+        calls.remove(1);
+        logs(&calls);
+        assert!(hears_too.heard_already().is_some());
+    }
+
+    #[test]
+    fn what_a_server_logs_that_worked_for_two_tasks_reaches_nobody_any_more() {
+        let mut calls = Calls::default();
+        calls.add(1, call("s1", Some("t1")).0).unwrap();
+        calls.remove(1);
+        let (two, mut hears) = call("s2", Some("t2"));
+        calls.add(2, two).unwrap();
+        logs(&calls);
+        assert!(hears.heard_already().is_none());
+        calls.remove(2);
+        let (three, mut hears) = call("s2", Some("t2"));
+        calls.add(3, three).unwrap();
+        logs(&calls);
+        assert!(hears.heard_already().is_none());
+    }
+}
