@@ -111,6 +111,9 @@ impl Check<'_> {
                 self.not_for(name, "cwd", system.cwd.is_some());
             }
         }
+        if system.kind != Kind::Mcp {
+            self.not_for(name, "may-ask", !system.may_ask.is_empty());
+        }
         if system.kind != Kind::Mcp || system.url.is_none() {
             self.not_for(name, "token", system.token.is_some());
             self.not_for(name, "headers", !system.headers.is_empty());

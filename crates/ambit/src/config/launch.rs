@@ -1,5 +1,7 @@
 //! How a system's program is started, with its secrets looked up.
 
+use super::MayAsk;
+use crate::gate::talk::Asks;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,10 +49,15 @@ impl System {
         self.cwd.as_deref().map_or_else(|| dir.to_owned(), |cwd| dir.join(cwd))
     }
 
-    /// How long and how much its server may take.
+    /// How long and how much its server may take, and what it may ask for.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        Limits { call: Duration::from_secs(self.timeout_seconds), ..Limits::default() }
+        let asks = Asks {
+            elicitation: self.may_ask.contains(&MayAsk::Elicitation),
+            sampling: self.may_ask.contains(&MayAsk::Sampling),
+            roots: self.may_ask.contains(&MayAsk::Roots),
+        };
+        Limits { call: Duration::from_secs(self.timeout_seconds), asks, ..Limits::default() }
     }
 }
 

@@ -100,6 +100,9 @@ pub struct System {
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 86400))]
     pub timeout_seconds: u64,
+    /// What an `mcp` system's server may ask the agent's client for while it works; nothing unless said.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub may_ask: BTreeSet<MayAsk>,
     /// The tools that change nothing, by name: short for `reads = true` in the table of each.
     #[serde(default)]
     pub reading_tools: BTreeSet<String>,
@@ -304,6 +307,18 @@ pub struct Agent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub os_user: Option<String>,
+}
+
+/// What a server may ask an agent's client for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MayAsk {
+    /// Something of the person at the client.
+    Elicitation,
+    /// Words of the client's model.
+    Sampling,
+    /// Where the client works.
+    Roots,
 }
 
 /// How an agent sees the names of tools and prompts.

@@ -174,6 +174,10 @@ impl Passage for AgentPassage {
         self.live.let_go(&self.means.sessions, &self.session.agent);
     }
 
+    fn chance(&self) -> Option<String> {
+        self.means.chance().ok().map(|chance| chance.to_string())
+    }
+
     fn news(&self) -> watch::Receiver<News> {
         self.news.clone()
     }

@@ -13,7 +13,7 @@ use super::means::{Fault, Means};
 use super::refuse::Refusal;
 use super::session::Session;
 use super::talk::{Party, Talk};
-use super::{Answer, Sent};
+use super::{Answer, Sent, relay};
 use crate::confirm::change::{self, ChangeError, Changed, Step};
 use crate::confirm::{Kept, notice, recheck};
 use crate::escape::escape;
@@ -50,7 +50,10 @@ pub(crate) async fn allowed(
     } else {
         // What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
         let talk = if permit.bounds().is_empty() { talk.clone() } else { talk.muted() };
-        means.systems.send(permit, &talk).await
+        let system = permit.action().system.clone();
+        let about = relay::About { session, system, ask: &sending.id, action: sending.digest };
+        let (relayed, asked) = talk.relayed();
+        relay::until_sent(means, &about, &talk, asked, means.systems.send(permit, &relayed)).await
     };
     if let (Sent::Unknown(why), true) = (&sent, sending.changes) {
         let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));

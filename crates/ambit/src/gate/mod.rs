@@ -9,6 +9,7 @@ pub mod mcp;
 pub mod means;
 pub mod pass;
 pub mod refuse;
+mod relay;
 pub mod rpc;
 pub mod session;
 pub mod sessions;

@@ -1,11 +1,12 @@
 //! What an agent and a live system say to one another while an action is under way: how far it is, what the server logs,
-//! that nobody wants the answer any more. None of it is part of the action, decides anything, or is waited for.
+//! that nobody wants the answer any more; and, where a person declared that it may, what the server asks the agent's client.
+//! None of it is part of the action, or decides anything.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::rpc::{self, Members};
 
@@ -18,6 +19,7 @@ struct Line {
     party: Party,
     wants: Wants,
     to: Option<mpsc::Sender<Aside>>,
+    asks: Option<mpsc::Sender<Asking>>,
     cancelled: watch::Receiver<bool>,
     said: AtomicU32,
 }
@@ -38,6 +40,42 @@ pub struct Wants {
     pub progress: bool,
     /// What the server logs, from that level on.
     pub log: Log,
+    /// What it may be asked.
+    pub asks: Asks,
+}
+
+/// What a server may ask the agent's client for, beside what it was called for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// Something of the person at the client (`elicitation/create`).
+    pub elicitation: bool,
+    /// Words of the client's model (`sampling/createMessage`).
+    pub sampling: bool,
+    /// Where the client works (`roots/list`).
+    pub roots: bool,
+}
+
+/// Something that a server asks.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What it is called among those that are asked together.
+    pub key: String,
+    /// The method.
+    pub method: String,
+    /// Its parameters, as the server wrote them.
+    pub params: Option<Box<RawValue>>,
+}
+
+/// What the client made of a question: the JSON of its result, or of its error.
+pub type Reply = Result<Box<RawValue>, Box<RawValue>>;
+
+/// What a server asks together, and where the replies go, each with the question's key.
+#[derive(Debug)]
+pub struct Asking {
+    /// The questions.
+    pub questions: Vec<Question>,
+    /// Where the replies go.
+    pub replies: oneshot::Sender<Vec<(String, Reply)>>,
 }
 
 /// Whether, and from which level on, somebody wants to hear what a server logs.
@@ -79,6 +117,7 @@ pub enum Aside {
 #[derive(Debug)]
 pub struct Listener {
     asides: mpsc::Receiver<Aside>,
+    asks: Option<mpsc::Receiver<Asking>>,
     cancel: Cancel,
 }
 
@@ -91,6 +130,9 @@ const QUEUE: usize = 64;
 // Of one action so much is passed on, in number and in size of one.
 const MOST: u32 = 10_000;
 const LONGEST: usize = 64 << 10;
+// So much is asked together, in number and in bytes.
+const QUESTIONS: usize = 16;
+const QUESTIONS_BYTES: usize = 1 << 20;
 
 impl Talk {
     /// A line of which nobody is at the other end.
@@ -103,17 +145,49 @@ impl Talk {
     #[must_use]
     pub fn deaf(party: Party) -> Talk {
         let cancelled = watch::Sender::new(false).subscribe();
-        let line = Line { party, wants: Wants::default(), to: None, cancelled, said: AtomicU32::new(0) };
-        Talk(Some(Arc::new(line)))
+        Talk::of(party, cancelled)
+    }
+
+    fn of(party: Party, cancelled: watch::Receiver<bool>) -> Talk {
+        let wants = Wants::default();
+        Talk(Some(Arc::new(Line { party, wants, to: None, asks: None, cancelled, said: AtomicU32::new(0) })))
     }
 
     /// A line, and the end of whoever asked.
     #[must_use]
     pub fn open(party: Party, wants: Wants) -> (Talk, Listener) {
         let (to, asides) = mpsc::channel(QUEUE);
+        let (asks, asked) = mpsc::channel(1);
         let cancel = watch::Sender::new(false);
-        let line = Line { party, wants, to: Some(to), cancelled: cancel.subscribe(), said: AtomicU32::new(0) };
-        (Talk(Some(Arc::new(line))), Listener { asides, cancel: Cancel(Arc::new(cancel)) })
+        let (to, asks, cancelled) = (Some(to), Some(asks), cancel.subscribe());
+        let line = Line { party, wants, to, asks, cancelled, said: AtomicU32::new(0) };
+        (Talk(Some(Arc::new(line))), Listener { asides, asks: Some(asked), cancel: Cancel(Arc::new(cancel)) })
+    }
+
+    /// The same line, but what is asked on it comes out here instead.
+    #[must_use]
+    pub fn relayed(&self) -> (Talk, mpsc::Receiver<Asking>) {
+        let (asks, asked) = mpsc::channel(1);
+        let relayed = self.0.as_ref().map(|line| {
+            let (party, wants, to) = (line.party.clone(), line.wants, line.to.clone());
+            let cancelled = line.cancelled.clone();
+            Arc::new(Line { party, wants, to, asks: Some(asks), cancelled, said: AtomicU32::new(0) })
+        });
+        (Talk(relayed), asked)
+    }
+
+    /// Asks the client, and waits for what it makes of it; `None` where it may not be asked, or is gone. Whether a server
+    /// may ask such things is for whoever knows the server to see to.
+    pub async fn ask(&self, questions: Vec<Question>) -> Option<Vec<(String, Reply)>> {
+        let line = self.0.as_ref()?;
+        let bytes: usize = questions.iter().filter_map(|question| Some(question.params.as_ref()?.get().len())).sum();
+        let may = questions.iter().all(|question| line.wants.asks.has(&question.method));
+        if !may || questions.is_empty() || questions.len() > QUESTIONS || bytes > QUESTIONS_BYTES {
+            return None;
+        }
+        let (replies, replied) = oneshot::channel();
+        line.asks.as_ref()?.send(Asking { questions, replies }).await.ok()?;
+        replied.await.ok()
     }
 
     /// Who is at the other end; `None` where nobody ever was.
@@ -125,9 +199,9 @@ impl Talk {
     /// The same line, on which nothing is said beside the answer: for results that are not passed on whole.
     #[must_use]
     pub fn muted(&self) -> Talk {
-        Talk(self.0.as_ref().map(|line| {
+        Talk(self.0.as_ref().and_then(|line| {
             let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
-            Arc::new(Line { party, wants: Wants::default(), to: None, cancelled, said: AtomicU32::new(0) })
+            Talk::of(party, cancelled).0
         }))
     }
 
@@ -207,10 +281,55 @@ impl Listener {
         self.asides.try_recv().ok()
     }
 
+    /// Where what is asked comes out; once.
+    #[must_use]
+    pub fn asks(&mut self) -> Option<mpsc::Receiver<Asking>> {
+        self.asks.take()
+    }
+
     /// What lets go of the action.
     #[must_use]
     pub fn cancel(&self) -> Cancel {
         self.cancel.clone()
+    }
+}
+
+impl Asks {
+    /// Each by its capability's name and its method.
+    fn all(self) -> [(bool, &'static str, &'static str); 3] {
+        [
+            (self.elicitation, "elicitation", "elicitation/create"),
+            (self.sampling, "sampling", "sampling/createMessage"),
+            (self.roots, "roots", "roots/list"),
+        ]
+    }
+
+    /// Those for which there is a capability, by what tells whether there is.
+    pub fn of(is: impl Fn(&str) -> bool) -> Asks {
+        Asks { elicitation: is("elicitation"), sampling: is("sampling"), roots: is("roots") }
+    }
+
+    /// Whether something may be asked by that method.
+    #[must_use]
+    pub fn has(self, method: &str) -> bool {
+        self.all().into_iter().any(|(is, _, other)| is && other == method)
+    }
+
+    /// What both may.
+    #[must_use]
+    pub fn and(self, other: Asks) -> Asks {
+        Asks {
+            elicitation: self.elicitation && other.elicitation,
+            sampling: self.sampling && other.sampling,
+            roots: self.roots && other.roots,
+        }
+    }
+
+    /// As the capabilities of a client, the JSON of an object.
+    #[must_use]
+    pub fn capabilities(self) -> String {
+        let has = self.all().into_iter().filter(|(is, ..)| *is).map(|(_, name, _)| format!("\"{name}\":{{}}"));
+        format!("{{{}}}", has.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -277,7 +396,7 @@ mod tests {
 
     #[test]
     fn how_far_it_is_gets_the_askers_token_and_is_otherwise_byte_for_byte() {
-        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: true, log: Log::Nothing });
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: true, ..Wants::default() });
         talk.progress(&raw(r#"{ "progress":0.50, "progressToken": 7 ,"message":"\u00e9"}"#));
         let said = written(heard.heard_already().unwrap(), "\"mine\"");
         assert!(said.contains(r#""params":{ "progress":0.50, "progressToken": "mine" ,"message":"\u00e9"}"#), "{said}");
@@ -299,7 +418,7 @@ mod tests {
     fn only_what_was_wanted_is_heard() {
         let log = |level: &str| raw(&format!(r#"{{"level":"{level}","data":1}}"#));
         let heard = |wants: Log, level: &str| {
-            let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: false, log: wants });
+            let (talk, mut heard) = Talk::open(Party::default(), Wants { log: wants, ..Wants::default() });
             talk.log(&log(level));
             talk.progress(&raw(r#"{"progress":1,"progressToken":7}"#));
             heard.heard_already().is_some()
@@ -307,19 +426,42 @@ mod tests {
         assert!(!heard(Log::Nothing, "emergency"));
         assert!(heard(Log::Unasked, "debug") && !heard(Log::Unasked, "loud"));
         assert!(heard(Log::From(Level::Warning), "error") && !heard(Log::From(Level::Warning), "info"));
-        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: true, log: Log::Unasked });
+        let (talk, mut heard) =
+            Talk::open(Party::default(), Wants { progress: true, log: Log::Unasked, ..Wants::default() });
         talk.muted().log(&log("error"));
         assert_eq!((heard.heard_already(), talk.muted().wants()), (None, Wants::default()));
     }
 
     #[test]
     fn a_server_that_says_too_much_is_not_waited_for() {
-        let (talk, mut heard) = Talk::open(Party::default(), Wants { progress: false, log: Log::Unasked });
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { log: Log::Unasked, ..Wants::default() });
         let line = raw(r#"{"level":"info","data":1}"#);
         assert!((0..MOST).all(|_| talk.log(&line)));
         assert_eq!(std::iter::from_fn(|| heard.heard_already()).count(), QUEUE);
         assert!(!talk.log(&line));
         assert_eq!(heard.heard_already(), None);
+    }
+
+    #[tokio::test]
+    async fn only_what_the_client_can_is_asked_and_never_on_a_muted_line() {
+        let asks = Asks { elicitation: true, ..Asks::default() };
+        assert_eq!(asks.capabilities(), r#"{"elicitation":{}}"#);
+        let (talk, mut heard) = Talk::open(Party::default(), Wants { asks, ..Wants::default() });
+        let question = |method: &str| Question { key: "k".into(), method: method.into(), params: None };
+        assert!(talk.ask(vec![question("sampling/createMessage")]).await.is_none());
+        assert!(talk.ask(vec![question("elicitation/create"), question("roots/list")]).await.is_none());
+        assert!(talk.ask(vec![]).await.is_none());
+        assert!(talk.muted().ask(vec![question("elicitation/create")]).await.is_none());
+        let mut asked = heard.asks().unwrap();
+        let client = tokio::spawn(async move {
+            let Asking { questions, replies } = asked.recv().await.unwrap();
+            replies.send(vec![(questions[0].key.clone(), Ok(raw(r#"{"action":"decline"}"#)))]).unwrap();
+            asked
+        });
+        let replies = talk.ask(vec![question("elicitation/create")]).await.unwrap();
+        assert_eq!(replies[0].1.as_ref().unwrap().get(), r#"{"action":"decline"}"#);
+        drop(client.await.unwrap());
+        assert!(talk.ask(vec![question("elicitation/create")]).await.is_none(), "the client is gone");
     }
 
     #[tokio::test]

@@ -291,6 +291,7 @@ impl Server {
             (name.clone(), Setting::Plain(value.expose_text().unwrap_or_default().to_owned()))
         };
         config::System {
+            may_ask: std::collections::BTreeSet::new(),
             kind: config::Kind::Mcp,
             command: self.system.command.clone(),
             env: self.today.iter().map(plain).collect(),

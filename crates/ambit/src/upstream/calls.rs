@@ -96,7 +96,7 @@ impl Calls {
 
     /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
     /// telling the one about the other, and of two sessions it can mean either: then there is none.
-    fn only(&self) -> Option<Talk> {
+    pub(super) fn only(&self) -> Option<Talk> {
         if matches!(self.task, Some(Err(()))) {
             return None;
         }
@@ -114,7 +114,7 @@ mod tests {
 
     fn call(session: &str, task: Option<&str>) -> (Call, Listener) {
         let party = Party { session: session.into(), task: task.map(str::to_owned) };
-        let (talk, listener) = Talk::open(party, Wants { progress: true, log: Log::Unasked });
+        let (talk, listener) = Talk::open(party, Wants { progress: true, log: Log::Unasked, ..Wants::default() });
         (Call { tell: oneshot::channel().0, talk, agreed: None }, listener)
     }
 

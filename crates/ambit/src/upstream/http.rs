@@ -164,7 +164,9 @@ impl Remote {
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let stateless = self.state().version == Some(STATELESS);
-        let params = message::beside(params, stateless, id, talk.wants());
+        let wants = talk.wants();
+        let wants = Wants { asks: wants.asks.and(self.limits.asks), ..wants };
+        let params = message::beside(params, stateless, id, wants);
         let mut body = Vec::new();
         rpc::request(&mut body, id, method, params.as_deref());
         let request = self.post(body, stateless.then_some((method, params.as_deref())));
@@ -409,7 +411,10 @@ impl Remote {
                     (self.watch)(event);
                 }
             }
-            Ok(Message::Request { id, method, .. }) => self.decline(id, &method).await,
+            Ok(Message::Request { id, method, params }) => {
+                let talk = call.map(|(_, talk)| talk).filter(|_| self.limits.asks.has(&method));
+                self.answer(id, &method, params, talk).await;
+            }
             // Whoever could not read a question says so to nobody in particular.
             Ok(Message::Response { id: "null", .. }) => {}
             Ok(Message::Response { .. }) => {
@@ -420,11 +425,21 @@ impl Remote {
         None
     }
 
-    /// Answers what the server asks.
-    async fn decline(&self, id: &str, method: &str) {
+    /// Answers what the server asks: as the client does where the server may ask it, else with a refusal.
+    async fn answer(&self, id: &str, method: &str, params: Option<&RawValue>, talk: Option<&Talk>) {
         let mut body = Vec::new();
-        if let Some(event) = message::decline(&mut body, id, method) {
-            self.tell(event);
+        let reply = match talk {
+            Some(talk) => message::relay(method, params.map(ToOwned::to_owned), talk).await,
+            None => None,
+        };
+        match reply {
+            Some(Ok(result)) => rpc::result(&mut body, id, result.get().as_bytes()),
+            Some(Err(error)) => rpc::error_raw(&mut body, id, error.get().as_bytes()),
+            None => {
+                if let Some(event) = message::decline(&mut body, id, method) {
+                    self.tell(event);
+                }
+            }
         }
         let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
     }

@@ -12,13 +12,14 @@ use tokio::time::timeout;
 use super::hello::{Generation, Hello};
 use super::http::Remote;
 use super::message::{Failed, Outcome};
+use super::more;
 use super::stdio::Process;
 use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::Sent;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::rpc::{self, ErrorWords};
-use crate::gate::talk::{Level, Log, Talk};
+use crate::gate::talk::{Asks, Level, Log, Talk};
 
 /// Versions of the protocol that start with `initialize`, the newest first.
 pub const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -27,6 +28,8 @@ pub const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024
 const OPERATIONS: [&str; 5] =
     ["tools/call", "resources/read", "prompts/get", "completion/complete", "resources/subscribe"];
 
+// It asks for more so often at most before it answers.
+const ROUNDS: usize = 8;
 // A server agrees to tell of a resource within this time.
 const AGREES: Duration = Duration::from_secs(10);
 // A server that lists more than this is broken or hostile.
@@ -39,6 +42,9 @@ pub struct UpstreamServer {
     hello: Hello,
     // What hears of changes, where they do not come by themselves.
     hearing: Option<Hearing>,
+    // What it may ask the client of whoever calls it, and who is told of what it asks besides.
+    asks: Asks,
+    watch: Watch,
     // From which level on it was asked to log.
     logs: Mutex<Option<Level>>,
     // What hears of single resources, by URI, in the generation that has a stream for each.
@@ -70,10 +76,11 @@ impl Wire {
 }
 
 /// The parameters of `initialize`.
-fn opening() -> Vec<u8> {
+fn opening(asks: Asks) -> Vec<u8> {
     let newest = VERSIONS.first().copied().unwrap_or_default();
     format!(
-        r#"{{"protocolVersion":"{newest}","capabilities":{{}},"clientInfo":{{"name":"ambit","version":"{}"}}}}"#,
+        r#"{{"protocolVersion":"{newest}","capabilities":{},"clientInfo":{{"name":"ambit","version":"{}"}}}}"#,
+        asks.capabilities(),
         env!("CARGO_PKG_VERSION")
     )
     .into_bytes()
@@ -102,7 +109,7 @@ async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamEr
         Err(error @ UpstreamError::NotSent(_)) => return Err(error),
         Err(_) => remote.shake(),
     }
-    let answer = remote.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
+    let answer = remote.request_within("initialize", Some(&opening(limits.asks)), limits.start, &Talk::silent()).await;
     let answer = result_of(answer)?;
     let hello = Hello::read(&answer)?;
     remote.agree(hello.generation.version());
@@ -113,7 +120,7 @@ async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamEr
 /// Agrees with a server on its standard input and output on a version. Hands are shaken first: there are servers of the older
 /// generation that end, or never answer, when they are asked anything else before. Whoever refuses that is of the later one.
 async fn meet(process: &Process, limits: Limits) -> Result<Hello, UpstreamError> {
-    let answer = process.request_within("initialize", Some(&opening()), limits.start, &Talk::silent()).await;
+    let answer = process.request_within("initialize", Some(&opening(limits.asks)), limits.start, &Talk::silent()).await;
     let refused = match result_of(answer) {
         Ok(answer) => {
             let hello = Hello::read(&answer)?;
@@ -153,28 +160,28 @@ impl UpstreamServer {
     ) -> Result<UpstreamServer, UpstreamError> {
         match reach.into() {
             Reach::Program(spec) => {
-                let process = Arc::new(Process::start(&spec, limits, watch)?);
+                let process = Arc::new(Process::start(&spec, limits, Arc::clone(&watch))?);
                 let hello = meet(&process, limits).await.map_err(|error| {
                     let (command, said) = (escape(&spec.command), process.last_words());
                     not_begun(error, |why| UpstreamError::Start { command, why, said })
                 })?;
                 let stateless = matches!(hello.generation, Generation::Stateless(_));
                 let hearing = stateless.then(|| Hearing(tokio::spawn(Arc::clone(&process).listen(None))));
-                Ok(UpstreamServer::new(Wire::Stdio(process), hello, hearing))
+                Ok(UpstreamServer::new(Wire::Stdio(process), hello, hearing, limits.asks, watch))
             }
             Reach::Http(spec) => {
-                let remote = Arc::new(Remote::new(&spec, limits, watch)?);
+                let remote = Arc::new(Remote::new(&spec, limits, Arc::clone(&watch))?);
                 let hello = greet(&remote, limits)
                     .await
                     .map_err(|error| not_begun(error, |why| UpstreamError::Unreached { place: remote.place(), why }))?;
                 let hearing = Hearing(tokio::spawn(Arc::clone(&remote).listen(None, None)));
-                Ok(UpstreamServer::new(Wire::Http(remote), hello, Some(hearing)))
+                Ok(UpstreamServer::new(Wire::Http(remote), hello, Some(hearing), limits.asks, watch))
             }
         }
     }
 
-    fn new(wire: Wire, hello: Hello, hearing: Option<Hearing>) -> UpstreamServer {
-        UpstreamServer { wire, hello, hearing, logs: Mutex::default(), hears: Mutex::default() }
+    fn new(wire: Wire, hello: Hello, hearing: Option<Hearing>, asks: Asks, watch: Watch) -> UpstreamServer {
+        UpstreamServer { wire, hello, hearing, asks, watch, logs: Mutex::default(), hears: Mutex::default() }
     }
 
     /// What it said of itself.
@@ -295,14 +302,30 @@ impl UpstreamServer {
             return self.subscribe(&action.name, &action.payload).await;
         }
         self.log_from(talk.wants().log).await;
-        match self.wire.request(&action.operation, Some(&action.payload), talk).await {
-            // It wants to be asked again with more, and clients are not to be asked on its behalf.
-            Ok(Outcome::Result(result)) if self.wants_more(&result) => Sent::Error(WANTS_MORE.into()),
-            Ok(Outcome::Result(result)) => Sent::Result(result),
-            Ok(Outcome::Error(error)) => Sent::Error(error),
-            Err(Failed::NotSent(why)) => Sent::NotSent(why),
-            Err(Failed::Unknown(why)) => Sent::Unknown(why),
+        let mut answered = None;
+        for _ in 0..ROUNDS {
+            let payload = answered.as_ref().unwrap_or(&action.payload);
+            let sent = match self.wire.request(&action.operation, Some(payload), talk).await {
+                Ok(Outcome::Result(result)) => Sent::Result(result),
+                Ok(Outcome::Error(error)) => Sent::Error(error),
+                // What was sent before was sent.
+                Err(Failed::NotSent(why)) if answered.is_none() => Sent::NotSent(why),
+                Err(Failed::NotSent(why) | Failed::Unknown(why)) => Sent::Unknown(why),
+            };
+            let Sent::Result(result) = &sent else { return sent };
+            if !self.wants_more(result) {
+                return sent;
+            }
+            // It wants to be asked again with answers, and clients are asked on its behalf where a person declared that.
+            answered = match more::answered(&action.payload, result, self.asks, talk).await {
+                Ok(payload) => Some(payload),
+                Err(asked) => {
+                    asked.into_iter().for_each(|method| (self.watch)(Event::Asked { method }));
+                    break;
+                }
+            };
         }
+        Sent::Error(WANTS_MORE.into())
     }
 
     /// Has the server tell of a resource. `payload`: the parameters of `resources/subscribe`.
@@ -385,8 +408,7 @@ impl UpstreamServer {
     }
 }
 
-const WANTS_MORE: &str =
-    r#"{"code":-32603,"message":"the live system asks for something before it answers, which Ambit does not pass on"}"#;
+const WANTS_MORE: &str = r#"{"code":-32603,"message":"the live system asks for something before it answers, which it may not ask of this client"}"#;
 
 struct Page {
     items: Vec<Box<RawValue>>,

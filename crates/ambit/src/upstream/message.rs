@@ -8,7 +8,7 @@ use super::{Event, Listing};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::rpc::{self, Members, code};
-use crate::gate::talk::{Log, Talk, Wants};
+use crate::gate::talk::{Log, Question, Reply, Talk, Wants};
 
 /// What a server made of a request, as the bytes it wrote.
 pub(super) enum Outcome {
@@ -42,8 +42,9 @@ pub(super) fn beside(params: Option<&[u8]>, stateless: bool, id: u64, wants: Wan
     let mut meta = Vec::new();
     if stateless {
         meta.push(format!(
-            r#""io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{{}}"#,
-            env!("CARGO_PKG_VERSION")
+            r#""io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{}"#,
+            env!("CARGO_PKG_VERSION"),
+            wants.asks.capabilities()
         ));
     }
     if wants.progress {
@@ -137,6 +138,12 @@ pub(super) fn changed(method: &str, params: Option<&RawValue>) -> Option<Event> 
     Some(Event::ListChanged(listing))
 }
 
+/// Has the client answer one question that a server asks during a call; `None` where it may not, or cannot.
+pub(super) async fn relay(method: &str, params: Option<Box<RawValue>>, talk: &Talk) -> Option<Reply> {
+    let question = Question { key: "question".into(), method: method.to_owned(), params };
+    talk.ask(vec![question]).await?.pop().map(|(_, reply)| reply)
+}
+
 /// The answer to a server's own request, written to `out`, and what people are told of it: a server asks nothing of Ambit
 /// but whether it is there.
 pub(super) fn decline(out: &mut Vec<u8>, id: &str, method: &str) -> Option<Event> {
@@ -168,7 +175,7 @@ mod tests {
             assert!(Members::of(raw).unwrap().get("_meta").unwrap().get().contains(STATELESS));
             assert!(said.ends_with(params.map_or("}", |params| params.trim_start_matches('{').trim_start())), "{said}");
         }
-        let wants = Wants { progress: true, log: Log::From(Level::Warning) };
+        let wants = Wants { progress: true, log: Log::From(Level::Warning), ..Wants::default() };
         assert_eq!(meta(Some(r#"{"a":1}"#), false, wants).unwrap(), r#"{"_meta":{"progressToken":7},"a":1}"#);
         assert!(meta(None, true, wants).unwrap().contains(r#""io.modelcontextprotocol/logLevel":"warning""#));
     }

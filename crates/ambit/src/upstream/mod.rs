@@ -8,6 +8,7 @@ pub mod hello;
 pub mod http;
 pub mod mcp;
 mod message;
+mod more;
 mod stdio;
 pub mod system;
 
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+use crate::gate::talk::Asks;
 
 pub use hello::{Generation, Hello};
 pub use http::HttpSpec;
@@ -88,7 +91,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How long and how much a server may take.
+/// How long and how much a server may take, and what it may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// To start and shake hands. Generous: `npx` may first fetch the program.
@@ -97,11 +100,18 @@ pub struct Limits {
     pub call: Duration,
     /// Bytes in one line of its output.
     pub line: usize,
+    /// What it may ask the client of the agent that calls it.
+    pub asks: Asks,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { start: Duration::from_secs(60), call: Duration::from_secs(120), line: crate::gate::rpc::UPSTREAM_LINE }
+        Limits {
+            start: Duration::from_secs(60),
+            call: Duration::from_secs(120),
+            line: crate::gate::rpc::UPSTREAM_LINE,
+            asks: Asks::default(),
+        }
     }
 }
 

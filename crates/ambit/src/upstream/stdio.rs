@@ -19,7 +19,7 @@ use super::message::{self, Failed, Outcome};
 use super::{Event, LaunchSpec, Limits, Secret, UpstreamError, Watch, guard};
 use crate::escape::escape;
 use crate::gate::rpc::{self, LineError, Lines, Message};
-use crate::gate::talk::{Talk, Wants};
+use crate::gate::talk::{Asks, Talk, Wants};
 
 /// A running server. Its process, with all that it started, ends when this is dropped.
 pub(super) struct Process {
@@ -40,6 +40,7 @@ struct Shared {
     asides: mpsc::Sender<Vec<u8>>,
     life: watch::Sender<Life>,
     watch: Watch,
+    asks: Asks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,7 @@ impl Process {
             asides,
             life: watch::Sender::new(Life::Running),
             watch,
+            asks: limits.asks,
         });
         let heard = tokio::spawn(listen(stderr, Arc::clone(&shared)));
         tokio::spawn(write_asides(queue, Arc::clone(&shared)));
@@ -135,7 +137,8 @@ impl Process {
         talk: &Talk,
     ) -> Result<Outcome, Failed> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let line = self.line(id, method, params, talk.wants());
+        let wants = talk.wants();
+        let line = self.line(id, method, params, Wants { asks: wants.asks.and(self.limits.asks), ..wants });
         let (tell, told) = oneshot::channel();
         let call = Call { tell, talk: talk.clone(), agreed: None };
         self.shared.calls().add(id, call).map_err(Failed::NotSent)?;
@@ -418,7 +421,7 @@ async fn stopping(life: &mut watch::Receiver<Life>) {
 }
 
 /// Reads until the output ends, or is past bearing (why).
-async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> {
+async fn read(mut lines: Lines<ChildStdout>, shared: &Arc<Shared>) -> Option<String> {
     let (mut nonsense, mut in_a_row, mut asked) = (0u32, 0u32, 0u32);
     loop {
         let line = match lines.next().await {
@@ -434,8 +437,19 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Shared) -> Option<String> 
         }
         let what = match Message::read(line) {
             Ok(Message::Response { id, outcome }) => take_answer(shared, id, outcome),
-            Ok(Message::Request { id, method, .. }) => {
-                answer_request(shared, id, &method, &mut asked);
+            Ok(Message::Request { id, method, params }) => {
+                let talk = shared.calls().only().filter(|_| shared.asks.has(&method));
+                match talk {
+                    // It waits for the client, and this must not.
+                    Some(talk) => drop(tokio::spawn(relay(
+                        Arc::clone(shared),
+                        id.to_owned(),
+                        method.into_owned(),
+                        params.map(ToOwned::to_owned),
+                        talk,
+                    ))),
+                    None => answer_request(shared, id, &method, &mut asked),
+                }
                 Ok(())
             }
             Ok(Message::Notification { method, params }) => {
@@ -481,6 +495,21 @@ fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>)
     // Whoever asked may have gone since.
     let _ = call.tell.send(Ok(Outcome::of(outcome)));
     Ok(())
+}
+
+/// Has the client answer what the server asks during its call.
+async fn relay(shared: Arc<Shared>, id: String, method: String, params: Option<Box<RawValue>>, talk: Talk) {
+    let mut line = Vec::new();
+    match message::relay(&method, params, &talk).await {
+        Some(Ok(result)) => rpc::result(&mut line, &id, result.get().as_bytes()),
+        Some(Err(error)) => rpc::error_raw(&mut line, &id, error.get().as_bytes()),
+        None => {
+            if let Some(event) = message::decline(&mut line, &id, &method) {
+                (shared.watch)(event);
+            }
+        }
+    }
+    let _ = Writing { shared: &shared, line: &line, written: 0 }.run().await;
 }
 
 fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {

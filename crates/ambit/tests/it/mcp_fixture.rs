@@ -20,7 +20,7 @@ pub fn server(env: &[(&str, &str)]) -> LaunchSpec {
 
 /// Limits that a busy machine keeps.
 pub fn limits() -> Limits {
-    Limits { start: Duration::from_secs(30), call: Duration::from_secs(20), line: 1 << 20 }
+    Limits { start: Duration::from_secs(30), call: Duration::from_secs(20), line: 1 << 20, ..Limits::default() }
 }
 
 /// Limits for a call whose answer never comes.

@@ -106,6 +106,10 @@ impl Passage for Stage {
 
     fn unwatch(&self, _: &str, _: &str) {}
 
+    fn chance(&self) -> Option<String> {
+        Some("guessed".into())
+    }
+
     fn news(&self) -> watch::Receiver<News> {
         self.news.subscribe()
     }

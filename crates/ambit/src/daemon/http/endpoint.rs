@@ -133,8 +133,14 @@ impl Endpoint {
                 }
                 empty(StatusCode::ACCEPTED)
             }
-            // Ambit asks clients nothing, so there is nothing that a response could answer.
-            Ok(Message::Response { .. }) => empty(StatusCode::ACCEPTED),
+            Ok(Message::Response { id, outcome }) => {
+                if let Ok(Some(named)) = headers::one(&head.headers, SESSION)
+                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.token)
+                {
+                    session.face.answered(id, outcome);
+                }
+                empty(StatusCode::ACCEPTED)
+            }
             Err(malformed) => {
                 wrong(StatusCode::BAD_REQUEST, malformed.id.as_deref(), malformed.code, &malformed.message)
             }

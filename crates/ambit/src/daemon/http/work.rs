@@ -18,9 +18,9 @@ use crate::gate::rpc::code;
 use crate::gate::talk::Cancel;
 
 /// Does the work of request `id`. `hears`: whether the client takes a stream.
-pub(super) async fn work(session: &Arc<HttpSession>, under_way: Use, id: &str, slow: Slow, hears: bool) -> Answer {
+pub(super) async fn work(session: &Arc<HttpSession>, under_way: Use, id: &str, mut slow: Slow, hears: bool) -> Answer {
     let era = slow.era();
-    let (talk, mut hearing) = session.face.listen(&slow);
+    let (talk, mut hearing) = session.face.listen(&mut slow);
     let asked = session.ask(id, hearing.cancel());
     // In the generation without a handshake, to hang up is to cancel.
     let hung_up = HungUp((era == Era::Stateless).then(|| hearing.cancel()));

@@ -1,11 +1,15 @@
 //! What a request says about itself beside what it asks for: whether, and under which token, its client wants to hear how
-//! far it is, and how much of what the server logs.
+//! far it is, how much of what the server logs, and what it can be asked.
+
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 
-use super::era::Era;
+use super::answers::Answers;
+use super::era::{CAPABILITIES, Era};
 use crate::gate::rpc::{Members, text};
-use crate::gate::talk::{Aside, Level, Listener, Log, Party, Talk, Wants};
+use crate::gate::talk::{Aside, Asking, Asks, Level, Listener, Log, Party, Talk, Wants};
 
 /// What a client wants to hear beside the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,12 +17,25 @@ pub(crate) struct Asked {
     /// The raw token that is given back with each word of how far it is.
     token: Option<Box<str>>,
     log: Log,
+    asks: Asks,
+}
+
+/// What a session asked for, or said of itself, once; in the generation that does that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfSession {
+    /// From which level on it wants to hear what servers log.
+    pub log: Option<Level>,
+    /// What its client can be asked.
+    pub asks: Asks,
 }
 
 /// Whoever asked, as the wire that it asked over sees it: hears what is said beside the answer.
 pub(crate) struct Hearing {
     listener: Listener,
     token: Option<Box<str>>,
+    // What is asked of the client by requests of its own, and where its answers are waited for.
+    asks: Option<mpsc::Receiver<Asking>>,
+    answers: Arc<Answers>,
 }
 
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
@@ -26,14 +43,15 @@ const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const LONGEST: usize = 256;
 
 impl Asked {
-    /// Reads it off the parameters. `session`: what the session asked for once, in the generation that does that.
+    /// Reads it off the parameters.
     ///
     /// # Errors
     /// When it is not as the protocol has it; why.
-    pub(crate) fn of(params: Option<&RawValue>, era: Era, session: Option<Level>) -> Result<Asked, String> {
+    pub(crate) fn of(params: Option<&RawValue>, era: Era, session: OfSession) -> Result<Asked, String> {
         let mut asked = Asked::default();
         if era == Era::Handshake {
-            asked.log = session.map_or(Log::Unasked, Log::From);
+            asked.log = session.log.map_or(Log::Unasked, Log::From);
+            asked.asks = session.asks;
         }
         let Some(meta) = params.map(Members::of).transpose()?.and_then(|members| members.get("_meta")) else {
             return Ok(asked);
@@ -47,18 +65,37 @@ impl Asked {
             }
             asked.token = Some(token.into());
         }
-        if let (Some(level), Era::Stateless) = (meta.get(LOG_LEVEL), era) {
-            asked.log = Log::From(level_of(level)?);
+        if era == Era::Stateless {
+            if let Some(level) = meta.get(LOG_LEVEL) {
+                asked.log = Log::From(level_of(level)?);
+            }
+            asked.asks = asks_of(meta.get(CAPABILITIES));
         }
         Ok(asked)
     }
 
-    /// Opens the line over which it is said.
-    pub(crate) fn open(self, party: Party) -> (Talk, Hearing) {
-        let wants = Wants { progress: self.token.is_some(), log: self.log };
-        let (talk, listener) = Talk::open(party, wants);
-        (talk, Hearing { listener, token: self.token })
+    /// Opens the line over which it is said. What is asked comes out of the listener, or of what is given back beside it.
+    pub(crate) fn open(
+        self,
+        party: Party,
+        era: Era,
+        answers: &Arc<Answers>,
+    ) -> (Talk, Hearing, Option<mpsc::Receiver<Asking>>) {
+        let wants = Wants { progress: self.token.is_some(), log: self.log, asks: self.asks };
+        let (talk, mut listener) = Talk::open(party, wants);
+        let asks = listener.asks();
+        let (asks, apart) = if era == Era::Handshake { (asks, None) } else { (None, asks) };
+        (talk, Hearing { listener, token: self.token, asks, answers: Arc::clone(answers) }, apart)
     }
+}
+
+/// What a client can be asked, by the capabilities that it says it has.
+pub(crate) fn asks_of(capabilities: Option<&RawValue>) -> Asks {
+    let members = capabilities.and_then(|capabilities| Members::of(capabilities).ok());
+    Asks::of(|name| {
+        let has = members.as_ref().and_then(|members| members.get(name));
+        has.is_some_and(|has| has.get().starts_with('{'))
+    })
 }
 
 /// A level, by its name.
@@ -75,7 +112,11 @@ pub(crate) fn level_of(raw: &RawValue) -> Result<Level, String> {
 impl Hearing {
     /// The next message for the client that is no answer; `None` once there will be none.
     pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
-        self.listener.heard().await.map(|aside| self.written(&aside))
+        tokio::select! {
+            biased;
+            aside = self.listener.heard() => aside.map(|aside| self.written(&aside)),
+            Some(asking) = asked(self.asks.as_mut()) => Some(self.answers.ask(asking)),
+        }
     }
 
     /// Everything that was said already.
@@ -99,17 +140,24 @@ impl Hearing {
     }
 }
 
+async fn asked(asks: Option<&mut mpsc::Receiver<Asking>>) -> Option<Asking> {
+    match asks {
+        Some(asks) => asks.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asked(params: &str, era: Era) -> Result<Asked, String> {
-        Asked::of(Some(&RawValue::from_string(params.to_owned()).unwrap()), era, None)
+        Asked::of(Some(&RawValue::from_string(params.to_owned()).unwrap()), era, OfSession::default())
     }
 
     #[test]
     fn what_is_wanted_stands_in_the_meta() {
-        let token = |token: &str| Asked { token: Some(token.into()), log: Log::Unasked };
+        let token = |token: &str| Asked { token: Some(token.into()), log: Log::Unasked, ..Asked::default() };
         assert_eq!(asked(r#"{"_meta":{"progressToken":7}}"#, Era::Handshake), Ok(token("7")));
         assert_eq!(asked(r#"{"_meta":{"progressToken":"\u00e9"}}"#, Era::Handshake), Ok(token(r#""\u00e9""#)));
         for wrong in ["1.5", "null", "{}", "[1]", "true"] {
@@ -124,7 +172,10 @@ mod tests {
 
     #[test]
     fn a_session_that_set_a_level_wants_that() {
-        let of = |session| Asked::of(None, Era::Handshake, session).map(|asked| asked.log);
+        let of = |log| {
+            let session = OfSession { log, ..OfSession::default() };
+            Asked::of(None, Era::Handshake, session).map(|asked| asked.log)
+        };
         assert_eq!(of(None), Ok(Log::Unasked));
         assert_eq!(of(Some(Level::Error)), Ok(Log::From(Level::Error)));
     }

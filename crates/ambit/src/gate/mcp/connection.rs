@@ -158,8 +158,10 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
                 }
                 Ok(())
             }
-            // Ambit asks clients nothing, so there is nothing that this could answer.
-            Ok(Message::Response { .. }) => Ok(()),
+            Ok(Message::Response { id, outcome }) => {
+                self.face.answered(id, outcome);
+                Ok(())
+            }
             Err(malformed) => self.error(malformed.id.as_deref(), malformed.code, &malformed.message).await,
         }
     }
@@ -180,8 +182,9 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
             Begun::Listen(filter) => return self.listen(id, filter, alive).await,
             Begun::Slow(slow) => slow,
         };
+        let mut slow = slow;
         let bytes = slow.bytes();
-        let (talk, hearing) = self.face.listen(&slow);
+        let (talk, hearing) = self.face.listen(&mut slow);
         let begun = self.asked().begin(id, bytes, hearing.cancel());
         if let Err((code, why)) = begun {
             return self.error(Some(id), code, why).await;

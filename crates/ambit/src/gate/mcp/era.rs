@@ -33,7 +33,7 @@ pub struct Wrong {
 }
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// What a request says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,11 @@ impl Form {
                 Err(why) => rpc::error(out, Some(id), code::INTERNAL, why),
             },
         }
+    }
+
+    /// Writes the message that asks the client for something before it is answered.
+    pub(super) fn question(self, out: &mut Vec<u8>, id: &str, result: &[u8]) {
+        rpc::result(out, id, result);
     }
 
     /// The result with what this generation adds, otherwise byte for byte.

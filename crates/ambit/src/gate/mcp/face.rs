@@ -2,23 +2,26 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ambit_core::action::Action;
+use ambit_core::action::{Action, Digest};
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 
-use super::aside::{self, Asked, Hearing};
+use super::answers::Answers;
+use super::aside::{self, Asked, Hearing, OfSession, asks_of};
 use super::directory::{self, Directory};
 use super::era::{Era, Form, Said, Wrong, supported, unsupported};
 use super::listen::Filter;
 use super::names::PENDING;
+use super::parked::{self, Parked, Reached, UnderWay};
 use super::reply::{self, Wants};
 use super::subscription::Subscribed;
 use super::tools::{Call, Tools};
 use super::{News, Passage};
 use crate::gate::Answer;
 use crate::gate::rpc::{self, Members, code};
-use crate::gate::talk::{Level, Party, Talk};
+use crate::gate::talk::{Asking, Party, Talk};
 use crate::upstream::Listing;
 use crate::upstream::mcp::VERSIONS;
 
@@ -29,8 +32,10 @@ pub(crate) struct Face {
     directory: Directory,
     // What it subscribed to by itself, by URI; the generation that shakes hands does that.
     subscribed: Mutex<BTreeMap<String, Subscribed>>,
-    // From which level on the session wants to hear what servers log.
-    log: Mutex<Option<Level>>,
+    // What the session asked for, or said of itself, once.
+    said: Mutex<OfSession>,
+    answers: Arc<Answers>,
+    parked: Parked,
 }
 
 /// What a request comes to at first.
@@ -49,6 +54,10 @@ pub(crate) enum Begun {
 pub(crate) struct Slow {
     era: Era,
     asked: Asked,
+    // What is asked of the client is an answer to the request itself, in the generation without a handshake.
+    asks: Option<mpsc::Receiver<Asking>>,
+    // Of which request it is, in that generation.
+    of: Option<Digest>,
     work: Work,
 }
 
@@ -59,6 +68,8 @@ enum Work {
     Prompt(Box<RawValue>),
     Complete(Box<RawValue>),
     Subscribe(Box<RawValue>),
+    /// It goes on with what its client says.
+    GoOn(Box<RawValue>),
 }
 
 impl Slow {
@@ -74,7 +85,8 @@ impl Slow {
             | Work::Read(params)
             | Work::Prompt(params)
             | Work::Complete(params)
-            | Work::Subscribe(params) => params.get().len(),
+            | Work::Subscribe(params)
+            | Work::GoOn(params) => params.get().len(),
             Work::List(_) => 0,
         }
     }
@@ -87,7 +99,9 @@ impl Face {
             tools: Mutex::default(),
             directory: Directory::default(),
             subscribed: Mutex::default(),
-            log: Mutex::default(),
+            said: Mutex::default(),
+            answers: Arc::default(),
+            parked: Parked::default(),
         }
     }
 
@@ -103,7 +117,14 @@ impl Face {
     fn handshake(&self, id: &str, method: &str, params: Option<&RawValue>, shaken: bool) -> Begun {
         let era = Era::Handshake;
         match method {
-            "initialize" => return initialize(id, params, shaken),
+            "initialize" => {
+                let begun = initialize(id, params, shaken);
+                if matches!(begun, Begun::Opened(_)) {
+                    let capabilities = params.and_then(|params| Members::of(params).ok()?.get("capabilities"));
+                    self.of_session().asks = asks_of(capabilities);
+                }
+                return begun;
+            }
             "ping" => return result(id, b"{}"),
             "tools/list"
             | "tools/call"
@@ -124,7 +145,7 @@ impl Face {
                 let level = params.and_then(|params| Members::of(params).ok()?.get("level"));
                 return match level.ok_or_else(|| "`level` is missing".to_owned()).and_then(aside::level_of) {
                     Ok(level) => {
-                        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(level);
+                        self.of_session().log = Some(level);
                         result(id, b"{}")
                     }
                     Err(why) => refused(id, code::INVALID_PARAMS, &why),
@@ -133,7 +154,7 @@ impl Face {
             _ => {}
         }
         match method {
-            "resources/subscribe" => return self.slow(id, params, era, Work::Subscribe(owned(params))),
+            "resources/subscribe" => return self.slow(id, method, params, era, Work::Subscribe(owned(params))),
             "resources/unsubscribe" => {
                 return match params.and_then(|params| Members::of(params).ok()?.text("uri").map(Cow::into_owned)) {
                     Some(uri) => {
@@ -161,6 +182,9 @@ impl Face {
                 Ok(filter) => Begun::Listen(filter),
                 Err(why) => refused(id, code::INVALID_PARAMS, &why),
             },
+            "tools/call" | "resources/read" | "prompts/get" if goes_on(params) => {
+                self.slow(id, method, params, Era::Stateless, Work::GoOn(owned(params)))
+            }
             // There is nothing to agree on any more.
             "initialize" => wrong_answer(id, &unsupported("initialize")),
             _ => self.either(id, method, params, Era::Stateless),
@@ -192,21 +216,37 @@ impl Face {
             "prompts/get" => Work::Prompt(owned(params)),
             _ => return refused(id, code::METHOD_NOT_FOUND, &format!("there is no method `{method}` here")),
         };
-        self.slow(id, params, era, work)
+        self.slow(id, method, params, era, work)
     }
 
-    fn slow(&self, id: &str, params: Option<&RawValue>, era: Era, work: Work) -> Begun {
-        let log = *self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        match Asked::of(params, era, log) {
-            Ok(asked) => Begun::Slow(Slow { era, asked, work }),
+    fn slow(&self, id: &str, method: &str, params: Option<&RawValue>, era: Era, work: Work) -> Begun {
+        let said = *self.of_session();
+        let of = match params {
+            Some(params) if era == Era::Stateless => parked::identity(method, params).map(Some),
+            _ => Ok(None),
+        };
+        match Asked::of(params, era, said).and_then(|asked| Ok((asked, of?))) {
+            Ok((asked, of)) => Begun::Slow(Slow { era, asked, asks: None, of, work }),
             Err(why) => refused(id, code::INVALID_PARAMS, &why),
         }
     }
 
     /// Opens the line over which something may be said while the work is under way.
-    pub(crate) fn listen(&self, slow: &Slow) -> (Talk, Hearing) {
+    pub(crate) fn listen(&self, slow: &mut Slow) -> (Talk, Hearing) {
         let caller = self.passage.caller();
-        slow.asked.clone().open(Party { session: caller.session.clone(), task: caller.task.clone() })
+        let party = Party { session: caller.session.clone(), task: caller.task.clone() };
+        let (talk, hearing, asks) = std::mem::take(&mut slow.asked).open(party, slow.era, &self.answers);
+        slow.asks = asks;
+        (talk, hearing)
+    }
+
+    /// Takes what the client answers to what it was asked by a request of its own.
+    pub(crate) fn answered(&self, id: &str, outcome: Result<&RawValue, &RawValue>) {
+        self.answers.answered(id, outcome);
+    }
+
+    fn of_session(&self) -> MutexGuard<'_, OfSession> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does the work of a request; writes the message that answers it. `talk`: what may be said meanwhile.
@@ -239,14 +279,57 @@ impl Face {
                 return reply::write(out, id, &answer, Wants::Other, form);
             }
             Work::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
+            Work::GoOn(params) => return self.go_on(id, &params, slow.of, form, out).await,
         };
-        match action {
-            Ok(action) => reply::write(out, id, &passage.pass(action, talk).await, wants, form),
+        match (action, slow.asks, slow.of) {
+            (Ok(action), Some(asks), Some(of)) => {
+                let (passage, talk) = (Arc::clone(passage), talk.clone());
+                let answer = Box::pin(async move { passage.pass(action, &talk).await });
+                let call = UnderWay { of, wants, cached: form.cached, answer, asks };
+                self.see_through(id, call, form, out).await;
+            }
+            (Ok(action), ..) => reply::write(out, id, &passage.pass(action, talk).await, wants, form),
             // The later generation has no code of its own for a resource that is not there.
-            Err((code::RESOURCE_NOT_FOUND, why)) if form.era == Era::Stateless => {
+            (Err((code::RESOURCE_NOT_FOUND, why)), ..) if form.era == Era::Stateless => {
                 rpc::error(out, Some(id), code::INVALID_PARAMS, &why);
             }
-            Err((code, why)) => rpc::error(out, Some(id), code, &why),
+            (Err((code, why)), ..) => rpc::error(out, Some(id), code, &why),
+        }
+    }
+
+    /// Goes on with a call whose client was asked something.
+    async fn go_on(&self, id: &str, params: &RawValue, of: Option<Digest>, mut form: Form, out: &mut Vec<u8>) {
+        let members = Members::of(params).ok();
+        let state = members.as_ref().and_then(|members| members.text("requestState"));
+        let found = state.and_then(|state| self.parked.take(&state, of?));
+        let Some((call, asking)) = found else {
+            return rpc::error(out, Some(id), code::INVALID_PARAMS, parked::NOT_PARKED);
+        };
+        form.cached = call.cached;
+        let said = parked::replies(&asking, members.as_ref().and_then(|members| members.get("inputResponses")));
+        match said {
+            Some(replies) => {
+                // Whoever asked may have given up; then the answer says so.
+                let _ = asking.replies.send(replies.into_iter().map(|(key, reply)| (key, Ok(reply))).collect());
+                self.see_through(id, call, form, out).await;
+            }
+            // It is asked again.
+            None => self.park(id, call, asking, form, out),
+        }
+    }
+
+    /// Sees a call through to its answer, or to where its client has to be asked something.
+    async fn see_through(&self, id: &str, mut call: UnderWay, form: Form, out: &mut Vec<u8>) {
+        match call.on().await {
+            Reached::Answer(answer) => reply::write(out, id, &answer, call.wants, form),
+            Reached::Question(asking) => self.park(id, call, asking, form, out),
+        }
+    }
+
+    fn park(&self, id: &str, call: UnderWay, asking: Asking, form: Form, out: &mut Vec<u8>) {
+        match self.passage.chance() {
+            Some(state) => form.question(out, id, &self.parked.park(state, call, asking)),
+            None => rpc::error(out, Some(id), code::INTERNAL, "there is no randomness; try again"),
         }
     }
 
@@ -370,6 +453,12 @@ fn wrong_answer(id: &str, wrong: &Wrong) -> Begun {
     let mut out = Vec::new();
     wrong.write(&mut out, Some(id));
     Begun::Said(out, Some(wrong.code))
+}
+
+/// Whether a request goes on with one that was answered with a question.
+fn goes_on(params: Option<&RawValue>) -> bool {
+    let members = params.and_then(|params| Members::of(params).ok());
+    members.is_some_and(|members| members.get("requestState").is_some() || members.get("inputResponses").is_some())
 }
 
 /// Parameters of a request that must have some.

@@ -1,6 +1,7 @@
 //! The Model Context Protocol's face towards one agent. It knows the protocol's words and nothing of policy: what an
 //! action comes to is asked of a [`Passage`].
 
+pub(crate) mod answers;
 pub(crate) mod aside;
 mod connection;
 mod directory;
@@ -10,6 +11,7 @@ pub mod headers;
 pub(crate) mod listen;
 pub mod names;
 mod params;
+mod parked;
 mod reply;
 mod subscription;
 mod tools;
@@ -66,6 +68,9 @@ pub trait Passage: Send + Sync + 'static {
 
     /// Ends what [`Passage::watch`] began.
     fn unwatch(&self, system: &str, uri: &str);
+
+    /// Something that nobody can guess; `None` where there is no randomness.
+    fn chance(&self) -> Option<String>;
 
     /// Changes that the agent's client is told about. The connection ends when the sender is dropped.
     fn news(&self) -> watch::Receiver<News>;

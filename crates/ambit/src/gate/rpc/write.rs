@@ -2,8 +2,13 @@
 
 /// Writes a request line.
 pub fn request(out: &mut Vec<u8>, id: u64, method: &str, params: Option<&[u8]>) {
+    request_raw(out, &id.to_string(), method, params);
+}
+
+/// The same, with the id as raw JSON.
+pub fn request_raw(out: &mut Vec<u8>, id: &str, method: &str, params: Option<&[u8]>) {
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-    out.extend_from_slice(id.to_string().as_bytes());
+    out.extend_from_slice(id.as_bytes());
     out.extend_from_slice(b",\"method\":");
     quote(out, method);
     finish(out, params);

@@ -129,7 +129,8 @@ async fn a_server_that_behaves_badly_hurts_its_own_calls() {
     let place = tempfile::tempdir().unwrap();
     let log = place.path().join("heard");
     let endpoint = Endpoint::new("endpoint.py", &log);
-    let limits = Limits { start: Duration::from_secs(5), call: Duration::from_secs(2), line: 1 << 20 };
+    let limits =
+        Limits { start: Duration::from_secs(5), call: Duration::from_secs(2), line: 1 << 20, ..Limits::default() };
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let kept = Arc::clone(&events);
     let spec = HttpSpec { url: format!("http://127.0.0.1:{}/mcp", endpoint.port), headers: vec![] };
