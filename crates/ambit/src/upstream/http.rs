@@ -1,6 +1,7 @@
 //! A server that is reached over HTTP: one POST a message, answered with one message or with a stream of events in which
 //! the answer is one (Model Context Protocol, streamable HTTP, both generations).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::{Event, Limits, Secret, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::mcp::headers::{METHOD, NAME, SESSION, VERSION, encoded, named, said_in};
+use crate::gate::mcp::mirrored::{self, Mirrored};
 use crate::gate::rpc::{self, Message};
 use crate::gate::talk::{Talk, Wants};
 use crate::loopback::is_this_machine;
@@ -54,6 +56,8 @@ pub(super) struct Remote {
     told: AtomicU64,
     unasked: AtomicU64,
     state: Mutex<State>,
+    // What calls of a tool repeat in headers, by its name.
+    repeated: Mutex<BTreeMap<String, Vec<Mirrored>>>,
     /// It takes no further requests.
     over: AtomicBool,
 }
@@ -122,6 +126,7 @@ impl Remote {
             told: AtomicU64::new(0),
             unasked: AtomicU64::new(0),
             state: Mutex::default(),
+            repeated: Mutex::default(),
             over: AtomicBool::new(false),
         })
     }
@@ -134,6 +139,11 @@ impl Remote {
     /// Says which version is spoken from here on.
     pub(super) fn agree(&self, version: &'static str) {
         self.state().version = Some(version);
+    }
+
+    /// Says what calls of which tools repeat in headers.
+    pub(super) fn repeat(&self, all: BTreeMap<String, Vec<Mirrored>>) {
+        *self.repeated.lock().unwrap_or_else(PoisonError::into_inner) = all;
     }
 
     /// Goes back to before anything was agreed on: hands are to be shaken.
@@ -303,8 +313,18 @@ impl Remote {
                 let params: &RawValue = serde_json::from_slice(params?).ok()?;
                 said_in(Some(params), member)
             });
-            if let Some(name) = name.and_then(|name| HeaderValue::from_str(&encoded(&name)).ok()) {
-                headers.insert(NAME, name);
+            if let Some(value) = name.as_ref().and_then(|name| HeaderValue::from_str(&encoded(name)).ok()) {
+                headers.insert(NAME, value);
+            }
+            let repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(repeated) = name.filter(|_| method == "tools/call").and_then(|name| repeated.get(&*name)) {
+                let arguments = mirrored::arguments(params.and_then(|params| serde_json::from_slice(params).ok()));
+                for one in repeated {
+                    let said = one.said(&arguments).and_then(|said| HeaderValue::from_str(&said).ok());
+                    if let (Some(said), Ok(header)) = (said, HeaderName::from_bytes(one.header.as_bytes())) {
+                        headers.insert(header, said);
+                    }
+                }
             }
         }
         request

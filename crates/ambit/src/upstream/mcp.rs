@@ -1,5 +1,6 @@
 //! A server of the Model Context Protocol, as its client: the handshake, the lists, and the calls that permits allow.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::Sent;
 use crate::gate::mcp::era::STATELESS;
+use crate::gate::mcp::mirrored::mirrored;
 use crate::gate::rpc::{self, ErrorWords};
 use crate::gate::talk::{Asks, Level, Log, Talk};
 
@@ -261,6 +263,7 @@ impl UpstreamServer {
                 )));
             }
             match page.next {
+                None if listing == Listing::Tools => return Ok(self.repeated(items)),
                 None => return Ok(items),
                 Some(next) if cursor.as_ref().is_some_and(|cursor| cursor.get() == next.get()) => {
                     return Err(UpstreamError::NoAnswer(format!(
@@ -272,6 +275,28 @@ impl UpstreamServer {
             }
         }
         Err(UpstreamError::NoAnswer(format!("the server gives more than {PAGES} pages of `{}`", listing.method())))
+    }
+
+    /// Learns which arguments are repeated in headers; a tool that says so in a way that nobody can follow is none.
+    fn repeated(&self, tools: Vec<Box<RawValue>>) -> Vec<Box<RawValue>> {
+        let (Wire::Http(remote), Generation::Stateless(_)) = (&self.wire, self.hello.generation) else { return tools };
+        let mut all = BTreeMap::new();
+        let mut kept = Vec::new();
+        for tool in tools {
+            let name = rpc::Members::of(&tool).ok().and_then(|members| members.text("name").map(Cow::into_owned));
+            match (name, mirrored(&tool)) {
+                (Some(name), Err(why)) => {
+                    let what = format!("the tool `{}`, which cannot be called: {}", escape(&name), escape(&why));
+                    (self.watch)(Event::Nonsense { what });
+                    continue;
+                }
+                (Some(name), Ok(repeated)) if !repeated.is_empty() => drop(all.insert(name, repeated)),
+                _ => {}
+            }
+            kept.push(tool);
+        }
+        remote.repeat(all);
+        kept
     }
 
     /// Whether it answers at all.

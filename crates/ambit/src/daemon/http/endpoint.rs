@@ -209,6 +209,12 @@ impl Endpoint {
                 "too much is asked at once; wait for some of the answers",
             );
         };
+        if era == Era::Stateless && method == "tools/call" {
+            let (all, arguments) = session.face.mirrored(params);
+            if let Err(wrong) = headers::repeats(headers, &all, &arguments) {
+                return said_wrong(id, &wrong);
+            }
+        }
         match session.face.begin(id, method, params, !opening) {
             Begun::Said(answer, error) => {
                 if opening {

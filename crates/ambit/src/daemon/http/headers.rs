@@ -2,10 +2,12 @@
 //! halves disagree is taken by nobody (Model Context Protocol 2026-07-28, streamable HTTP).
 
 use hyper::HeaderMap;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::gate::mcp::era::{Era, STATELESS, Said, Wrong, supported, unsupported};
 use crate::gate::mcp::headers::{METHOD, NAME, VERSION, decoded, named, said_in};
+use crate::gate::mcp::mirrored::Mirrored;
 use crate::gate::rpc::code;
 
 /// Compares the headers of a request with what its body says.
@@ -61,8 +63,22 @@ fn repeated(headers: &HeaderMap, method: &str, params: Option<&RawValue>, must: 
     Err(mismatch(&format!("`Mcp-Name` is `{}`, and the body says another", short(&header))))
 }
 
+/// Compares what the headers repeat of a tool's arguments, because its definition says so.
+///
+/// # Errors
+/// When they disagree, or one says something alone.
+pub(super) fn repeats(headers: &HeaderMap, all: &[Mirrored], arguments: &Value) -> Result<(), Wrong> {
+    for mirrored in all {
+        let header = one(headers, &mirrored.header)?;
+        if !mirrored.agrees(header.as_deref(), arguments) {
+            return Err(mismatch(&format!("`{}` is not what the arguments say", short(&mirrored.header))));
+        }
+    }
+    Ok(())
+}
+
 /// A header that may stand once.
-pub(super) fn one(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Wrong> {
+pub(super) fn one(headers: &HeaderMap, name: &str) -> Result<Option<String>, Wrong> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
         (None, _) => Ok(None),
@@ -123,6 +139,27 @@ mod tests {
         }
         let list = format!("{{{META}}}");
         assert_eq!(asked(&[(VERSION, STATELESS), (METHOD, "tools/list")], "tools/list", &list), Ok(Era::Stateless));
+    }
+
+    #[test]
+    fn arguments_are_repeated_as_their_tool_has_it_or_the_call_is_nobodys() {
+        let definition = serde_json::json!({ "name": "t", "inputSchema": { "type": "object", "properties": {
+            "region": { "type": "string", "x-mcp-header": "Region" } } } });
+        let definition = RawValue::from_string(definition.to_string()).unwrap();
+        let all = crate::gate::mcp::mirrored::mirrored(&definition).unwrap();
+        let said = |headers: &[&str], arguments: Value| {
+            let mut map = HeaderMap::new();
+            headers.iter().for_each(|value| drop(map.append("Mcp-Param-Region", value.parse().unwrap())));
+            repeats(&map, &all, &arguments).map_err(|wrong| wrong.code)
+        };
+        let eu = || serde_json::json!({ "region": "eu" });
+        assert_eq!(said(&["eu"], eu()), Ok(()));
+        assert_eq!(said(&[], Value::Null), Ok(()));
+        for (headers, arguments) in
+            [(vec!["us"], eu()), (vec![], eu()), (vec!["eu", "eu"], eu()), (vec!["eu"], Value::Null)]
+        {
+            assert_eq!(said(&headers, arguments), Err(code::HEADER_MISMATCH), "{headers:?}");
+        }
     }
 
     #[test]

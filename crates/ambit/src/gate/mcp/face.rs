@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambit_core::action::{Action, Digest};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -13,6 +14,7 @@ use super::aside::{self, Asked, Hearing, OfSession, asks_of};
 use super::directory::{self, Directory};
 use super::era::{Era, Form, Said, Wrong, supported, unsupported};
 use super::listen::Filter;
+use super::mirrored::{self, Mirrored};
 use super::names::PENDING;
 use super::parked::{self, Parked, Reached, UnderWay};
 use super::reply::{self, Wants};
@@ -238,6 +240,14 @@ impl Face {
         let (talk, hearing, asks) = std::mem::take(&mut slow.asked).open(party, slow.era, &self.answers);
         slow.asks = asks;
         (talk, hearing)
+    }
+
+    /// What a call repeats in the headers of its request over HTTP, and with which arguments it is compared.
+    pub(crate) fn mirrored(&self, params: Option<&RawValue>) -> (Vec<Mirrored>, Value) {
+        let name = params.and_then(|params| Members::of(params).ok()?.text("name"));
+        let all = name.map(|name| self.tools().mirrored(&name)).unwrap_or_default();
+        let arguments = if all.is_empty() { Value::Null } else { mirrored::arguments(params) };
+        (all, arguments)
     }
 
     /// Takes what the client answers to what it was asked by a request of its own.

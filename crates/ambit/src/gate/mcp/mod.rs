@@ -9,6 +9,7 @@ pub mod era;
 pub(crate) mod face;
 pub mod headers;
 pub(crate) mod listen;
+pub mod mirrored;
 pub mod names;
 mod params;
 mod parked;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ambit_core::action::{Action, Gate};
 use serde_json::value::RawValue;
 
+use super::mirrored::{Mirrored, mirrored};
 use super::names::{Named, Names, Naming, PENDING};
 use super::params::Params;
 use super::{Caller, Tool};
@@ -36,6 +37,12 @@ impl Tools {
     /// Whether these are the tools of that list, under such names.
     pub(super) fn are_of(&self, pinned: &Arc<[Tool]>, naming: Naming) -> bool {
         Arc::ptr_eq(&self.pinned, pinned) && self.naming == naming
+    }
+
+    /// The arguments of a tool that a request over HTTP repeats; none where its definition does not say so as it has to.
+    pub(super) fn mirrored(&self, name: &str) -> Vec<Mirrored> {
+        let Named::One(place) = self.names.get(name) else { return Vec::new() };
+        self.pinned.get(place).and_then(|tool| mirrored(&tool.definition).ok()).unwrap_or_default()
     }
 
     /// The result of `tools/list`.
