@@ -8,6 +8,7 @@ use super::Kept;
 use super::change::{ChangeError, Step, called, change, kept};
 use crate::escape::escape;
 use crate::gate::Answer;
+use crate::gate::mcp::held::Held;
 use crate::gate::means::{Fault, Means};
 use crate::gate::session::Session;
 use crate::store::Durability;
@@ -26,8 +27,7 @@ pub async fn wait(means: &Means, session: &Session, id: &str) -> Result<Answer, 
         // From here on no change is missed.
         notified.as_mut().enable();
         let Some(kept) = kept(means, id)? else { return Ok(unknown(id)) };
-        let task = session.task.as_ref().map(|task| task.id.as_str());
-        if kept.agent() != session.agent || kept.frame.task.as_deref() != task {
+        if !is_of(&kept, session) {
             return Ok(unknown(id));
         }
         if kept.hold.state.ended().is_some() {
@@ -39,6 +39,46 @@ pub async fn wait(means: &Means, session: &Session, id: &str) -> Result<Answer, 
             () = &mut timer => return Ok(pending(&kept)),
         }
     }
+}
+
+/// That hold as its agent may see it, without waiting; `None` when it is none of this agent's, or of another task.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub async fn seen(means: &Means, session: &Session, id: &str) -> Result<Option<Held>, Fault> {
+    let Some(kept) = kept(means, id)?.filter(|kept| is_of(kept, session)) else { return Ok(None) };
+    let (binding, opened) = (&kept.hold.binding, kept.hold.opened);
+    let moment = |at: ambit_core::time::Timestamp| {
+        jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
+    };
+    let waits = u64::try_from(binding.expires.0.saturating_sub(opened.0)).unwrap_or_default();
+    let keep = u64::try_from(means.settings.keep.as_millis()).unwrap_or(u64::MAX);
+    Ok(Some(Held {
+        id: kept.hold.id.clone(),
+        opened: moment(opened),
+        changed: moment(kept.hold.state.ended().unwrap_or(opened)),
+        keep_ms: waits.saturating_add(keep),
+        withdrawn: matches!(kept.hold.state, State::Withdrawn { .. }),
+        answer: if kept.hold.state.ended().is_some() { collect(means, &kept).await? } else { pending(&kept) },
+    }))
+}
+
+/// Withdraws a hold that its agent does not want any more; whether it is one of this agent's. One that people have decided
+/// on already stays as it is.
+///
+/// # Errors
+/// When Ambit could not do its work.
+pub async fn withdraw(means: &Means, session: &Session, id: &str) -> Result<bool, Fault> {
+    let Some(kept) = kept(means, id)?.filter(|kept| is_of(kept, session)) else { return Ok(false) };
+    if matches!(kept.hold.state, State::Waiting) {
+        super::change::withdraw(means, id, "its agent does not want it any more").await?;
+    }
+    Ok(true)
+}
+
+fn is_of(kept: &Kept, session: &Session) -> bool {
+    let task = session.task.as_ref().map(|task| task.id.as_str());
+    kept.agent() == session.agent && kept.frame.task.as_deref() == task
 }
 
 /// The answer for a hold that has ended; notes that the agent has had it.

@@ -15,6 +15,7 @@ use crate::config::ToolNames;
 use crate::confirm::wait;
 use crate::gate::Answer;
 use crate::gate::judge::Judge;
+use crate::gate::mcp::held::Held;
 use crate::gate::mcp::names::Naming;
 use crate::gate::mcp::{Caller, News, Passage, Tool};
 use crate::gate::means::{InForce, Means};
@@ -110,6 +111,24 @@ impl Passage for AgentPassage {
     fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer> {
         Box::pin(async move {
             wait::wait(&self.means, &self.session, hold).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+        })
+    }
+
+    fn held<'a>(&'a self, hold: &'a str) -> Later<'a, Option<Held>> {
+        Box::pin(async move {
+            wait::seen(&self.means, &self.session, hold).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a hold could not be looked at");
+                None
+            })
+        })
+    }
+
+    fn withdraw<'a>(&'a self, hold: &'a str) -> Later<'a, bool> {
+        Box::pin(async move {
+            wait::withdraw(&self.means, &self.session, hold).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a hold could not be withdrawn");
+                false
+            })
         })
     }
 

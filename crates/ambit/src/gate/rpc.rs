@@ -34,6 +34,8 @@ pub mod code {
     pub const RESOURCE_NOT_FOUND: i32 = -32002;
     /// The headers of a request and its body say different things (Model Context Protocol, 2026-07-28).
     pub const HEADER_MISMATCH: i32 = -32020;
+    /// The request's client does not say that it can do what its answer needs (Model Context Protocol, 2026-07-28).
+    pub const MISSING_CAPABILITY: i32 = -32021;
     /// The request says a version that is not spoken here (Model Context Protocol, 2026-07-28).
     pub const UNSUPPORTED_VERSION: i32 = -32022;
     /// It waits for a person; for methods whose result has no place to say so.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ambit::gate::mcp::held::Held;
 use ambit::gate::mcp::names::Naming;
 use ambit::gate::mcp::{Caller, News, Passage, Tool};
 use ambit::gate::talk::Talk;
@@ -78,6 +79,14 @@ impl Passage for Stage {
                 _ => Answer::Invalid(format!("there is no hold `{hold}`")),
             }
         })
+    }
+
+    fn held<'a>(&'a self, _: &'a str) -> Later<'a, Option<Held>> {
+        Box::pin(async { None })
+    }
+
+    fn withdraw<'a>(&'a self, _: &'a str) -> Later<'a, bool> {
+        Box::pin(async { false })
     }
 
     fn systems(&self) -> Vec<String> {

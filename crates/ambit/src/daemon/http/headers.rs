@@ -149,7 +149,9 @@ mod tests {
         let all = crate::gate::mcp::mirrored::mirrored(&definition).unwrap();
         let said = |headers: &[&str], arguments: Value| {
             let mut map = HeaderMap::new();
-            headers.iter().for_each(|value| drop(map.append("Mcp-Param-Region", value.parse().unwrap())));
+            for value in headers {
+                map.append("Mcp-Param-Region", value.parse().unwrap());
+            }
             repeats(&map, &all, &arguments).map_err(|wrong| wrong.code)
         };
         let eu = || serde_json::json!({ "region": "eu" });

@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::aside::{self, Asked, Hearing, OfSession, asks_of};
 use super::directory::{self, Directory};
 use super::era::{Era, Form, Said, Wrong, supported, unsupported};
+use super::held::{self, EXTENSION};
 use super::listen::Filter;
 use super::mirrored::{self, Mirrored};
 use super::names::PENDING;
@@ -60,6 +61,8 @@ pub(crate) struct Slow {
     asks: Option<mpsc::Receiver<Asking>>,
     // Of which request it is, in that generation.
     of: Option<Digest>,
+    // Whether its client knows holds as tasks.
+    knows_tasks: bool,
     work: Work,
 }
 
@@ -72,6 +75,10 @@ enum Work {
     Subscribe(Box<RawValue>),
     /// It goes on with what its client says.
     GoOn(Box<RawValue>),
+    /// It asks after a hold as a task.
+    Held(String),
+    /// It wants a hold withdrawn.
+    Withdraw(String),
 }
 
 impl Slow {
@@ -90,6 +97,7 @@ impl Slow {
             | Work::Subscribe(params)
             | Work::GoOn(params) => params.get().len(),
             Work::List(_) => 0,
+            Work::Held(hold) | Work::Withdraw(hold) => hold.len(),
         }
     }
 }
@@ -187,9 +195,26 @@ impl Face {
             "tools/call" | "resources/read" | "prompts/get" if goes_on(params) => {
                 self.slow(id, method, params, Era::Stateless, Work::GoOn(owned(params)))
             }
+            "tasks/get" | "tasks/cancel" | "tasks/update" => self.task(id, method, params),
             // There is nothing to agree on any more.
             "initialize" => wrong_answer(id, &unsupported("initialize")),
             _ => self.either(id, method, params, Era::Stateless),
+        }
+    }
+
+    /// What asks after a hold as a task.
+    fn task(&self, id: &str, method: &str, params: Option<&RawValue>) -> Begun {
+        if !held::knows(params) {
+            let mut out = Vec::new();
+            held::unknown_to_client(&mut out, id);
+            return Begun::Said(out, Some(code::MISSING_CAPABILITY));
+        }
+        let hold = params.and_then(|params| Members::of(params).ok()?.text("taskId").map(Cow::into_owned));
+        match (hold, method) {
+            (None, _) => refused(id, code::INVALID_PARAMS, "`taskId` is missing"),
+            (Some(hold), "tasks/cancel") => self.slow(id, method, params, Era::Stateless, Work::Withdraw(hold)),
+            // A hold asks its client nothing, so there is nothing that could be said to it.
+            (Some(hold), _) => self.slow(id, method, params, Era::Stateless, Work::Held(hold)),
         }
     }
 
@@ -228,7 +253,10 @@ impl Face {
             _ => Ok(None),
         };
         match Asked::of(params, era, said).and_then(|asked| Ok((asked, of?))) {
-            Ok((asked, of)) => Begun::Slow(Slow { era, asked, asks: None, of, work }),
+            Ok((asked, of)) => {
+                let knows_tasks = era == Era::Stateless && held::knows(params);
+                Begun::Slow(Slow { era, asked, asks: None, of, knows_tasks, work })
+            }
             Err(why) => refused(id, code::INVALID_PARAMS, &why),
         }
     }
@@ -289,13 +317,25 @@ impl Face {
                 return reply::write(out, id, &answer, Wants::Other, form);
             }
             Work::Prompt(params) => (directory::prompt(passage, &params).await, Wants::Other),
+            Work::Held(hold) => {
+                return match passage.held(&hold).await {
+                    Some(held) => held::asked_after(out, id, &held, form),
+                    None => rpc::error(out, Some(id), code::INVALID_PARAMS, NO_HOLD),
+                };
+            }
+            Work::Withdraw(hold) => {
+                return match passage.withdraw(&hold).await {
+                    true => form.result(out, id, b"{}"),
+                    false => rpc::error(out, Some(id), code::INVALID_PARAMS, NO_HOLD),
+                };
+            }
             Work::GoOn(params) => return self.go_on(id, &params, slow.of, form, out).await,
         };
         match (action, slow.asks, slow.of) {
             (Ok(action), Some(asks), Some(of)) => {
                 let (passage, talk) = (Arc::clone(passage), talk.clone());
                 let answer = Box::pin(async move { passage.pass(action, &talk).await });
-                let call = UnderWay { of, wants, cached: form.cached, answer, asks };
+                let call = UnderWay { of, wants, cached: form.cached, knows_tasks: slow.knows_tasks, answer, asks };
                 self.see_through(id, call, form, out).await;
             }
             (Ok(action), ..) => reply::write(out, id, &passage.pass(action, talk).await, wants, form),
@@ -331,7 +371,15 @@ impl Face {
     /// Sees a call through to its answer, or to where its client has to be asked something.
     async fn see_through(&self, id: &str, mut call: UnderWay, form: Form, out: &mut Vec<u8>) {
         match call.on().await {
-            Reached::Answer(answer) => reply::write(out, id, &answer, call.wants, form),
+            Reached::Answer(answer) => {
+                let is_call = matches!(call.wants, Wants::ToolResult { .. });
+                if let (Answer::Pending { id: hold, .. }, true) = (&answer, call.knows_tasks && is_call)
+                    && let Some(held) = self.passage.held(hold).await
+                {
+                    return held::begun(out, id, &held);
+                }
+                reply::write(out, id, &answer, call.wants, form);
+            }
             Reached::Question(asking) => self.park(id, call, asking, form, out),
         }
     }
@@ -403,6 +451,7 @@ impl Face {
 const INSTRUCTIONS: &str = "These tools act on live systems through Ambit, which enforces what this agent is permitted to do. A result that says \
      it was refused names the line that refuses it: do something else, asking again changes nothing. A result that says \
      it is pending waits for a person: call `PENDING` with its id to collect the result.";
+const NO_HOLD: &str = "there is no such task; a call that waits for a person says which it is";
 const LISTS: &str = r#"{"listChanged":true}"#;
 const RESOURCES: &str = r#"{"subscribe":true,"listChanged":true}"#;
 
@@ -434,7 +483,7 @@ fn discovered() -> String {
     let versions = serde_json::json!(supported());
     let instructions = serde_json::json!(instructions());
     format!(
-        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{RESOURCES},"prompts":{LISTS},"logging":{{}},"completions":{{}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
+        r#"{{"supportedVersions":{versions},"capabilities":{{"tools":{LISTS},"resources":{RESOURCES},"prompts":{LISTS},"logging":{{}},"completions":{{}},"extensions":{{"{EXTENSION}":{{}}}}}},"instructions":{instructions},"_meta":{{"io.modelcontextprotocol/serverInfo":{}}}}}"#,
         server_info(),
     )
 }

@@ -8,6 +8,7 @@ mod directory;
 pub mod era;
 pub(crate) mod face;
 pub mod headers;
+pub mod held;
 pub(crate) mod listen;
 pub mod mirrored;
 pub mod names;
@@ -29,6 +30,7 @@ use super::talk::Talk;
 use crate::upstream::Listing;
 use crate::world::Later;
 
+use held::Held;
 use names::Naming;
 
 pub use connection::{Ended, serve};
@@ -45,6 +47,12 @@ pub trait Passage: Send + Sync + 'static {
     /// wait, under 55 seconds), `Refused` when it was refused, expired or withdrawn, `Invalid` when this agent has no
     /// such hold.
     fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer>;
+
+    /// That hold of this agent as it stands, without waiting; `None` when this agent has no such hold.
+    fn held<'a>(&'a self, hold: &'a str) -> Later<'a, Option<Held>>;
+
+    /// Withdraws a hold of this agent that still waits; whether this agent has such a hold.
+    fn withdraw<'a>(&'a self, hold: &'a str) -> Later<'a, bool>;
 
     /// The agent's MCP systems, by name, in a fixed order.
     fn systems(&self) -> Vec<String>;

@@ -23,6 +23,8 @@ pub(super) struct UnderWay {
     /// What kind of answer it wants, and whether that says how long it may be kept.
     pub wants: Wants,
     pub cached: bool,
+    /// Whether its client knows holds as tasks.
+    pub knows_tasks: bool,
     pub answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
     pub asks: mpsc::Receiver<Asking>,
 }
@@ -146,7 +148,7 @@ mod tests {
 
     fn call(of: Digest) -> UnderWay {
         let answer = Box::pin(async { Answer::Fault("x".into()) });
-        UnderWay { of, wants: Wants::Other, cached: false, answer, asks: mpsc::channel(1).1 }
+        UnderWay { of, wants: Wants::Other, cached: false, knows_tasks: false, answer, asks: mpsc::channel(1).1 }
     }
 
     #[test]

@@ -367,3 +367,44 @@ fn what_other_machines_can_reach_is_not_opened_in_the_clear() {
     let said = house.ambit(&["check"]);
     assert!(said.code == 1 && said.out.contains("bad-listen"), "{}{}", said.out, said.err);
 }
+
+#[test]
+fn a_hold_is_a_task_to_a_client_that_knows_such() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let say = |method: &str, mut params: Value, name: &str, knows: bool| {
+        let extensions = if knows { json!({ "io.modelcontextprotocol/tasks": {} }) } else { json!({}) };
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": { "extensions": extensions },
+        });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let more = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method), ("Mcp-Name", name)];
+        ask(&house, "POST", ENDPOINT, &headers(&token, &more), body.as_bytes())
+    };
+    let pay = |amount: u32, knows: bool| {
+        let params = json!({ "name": "ledger__pay", "arguments": { "amount": amount } });
+        say("tools/call", params, "ledger__pay", knows).body["result"].clone()
+    };
+    let of = |method: &str, task: &str| say(method, json!({ "taskId": task }), task, true);
+    let begun = pay(1, true);
+    assert!(begun["resultType"] == "task" && begun["status"] == "working", "{begun}");
+    assert_eq!(pay(2, false)["resultType"], "complete", "a client that says nothing gets the plain answer");
+    let task = begun["taskId"].as_str().unwrap();
+    assert_eq!(of("tasks/get", task).body["result"]["status"], "working");
+    house.confirm(task).fine();
+    until("it ran", || of("tasks/get", task).body["result"]["status"] == "completed");
+    let done = of("tasks/get", task).body["result"].clone();
+    assert_eq!((text(&done["result"]), &done["resultType"]), ("pay ran", &json!("complete")), "{done}");
+    // What its client gives up, nobody needs to look at.
+    let begun = pay(3, true);
+    let task = begun["taskId"].as_str().unwrap();
+    assert!(house.waiting().iter().any(|waits| waits == task));
+    assert_eq!(of("tasks/cancel", task).body["result"]["resultType"], "complete");
+    assert_eq!(of("tasks/get", task).body["result"]["status"], "cancelled");
+    assert!(!house.waiting().iter().any(|waits| waits == task));
+    assert_ne!(house.confirm(task).code, 0, "it can be confirmed no more");
+    assert_eq!(of("tasks/get", "nobodys").body["error"]["code"], -32602);
+    let unsaid = say("tasks/get", json!({ "taskId": task }), task, false);
+    assert_eq!((unsaid.status, &unsaid.body["error"]["code"]), (400, &json!(-32021)));
+}
