@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::effect::{FieldSet, Verb};
+use crate::returns::Returned;
 use crate::value::Value;
 
 /// A system's place in its catalog.
@@ -58,7 +59,7 @@ pub struct System {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResourceKind {
-    /// A table or view; its fields are columns.
+    /// A table or view; its fields are columns. In a system of tools, where there is no other way to it: what tools return.
     Relation,
     /// A tool of an MCP server; its fields are its top-level arguments.
     Tool,
@@ -158,6 +159,8 @@ pub struct Declared {
     pub effects: Vec<DeclaredEffect>,
     /// Tags of what it returns.
     pub returns: BTreeSet<String>,
+    /// What the parts of its result are; empty: nothing is said, and its result is passed as it is.
+    pub parts: Vec<Returned>,
     /// The argument that holds the amount moved.
     pub amount: Option<String>,
     /// Whether what it does can be taken back; unknown counts as not.
@@ -247,6 +250,22 @@ impl Catalog {
         }
         let public = self.by_name.get(&(system, format!("public.{name}")))?;
         (self.resource(*public)?.kind == ResourceKind::Relation).then_some(*public)
+    }
+
+    /// Whether it only ever comes back from tools: a relation behind a server of tools. No gate sees its rows, so that
+    /// nothing can be asked of them, counted, or done to them.
+    #[must_use]
+    pub fn only_returned(&self, resource: &Resource) -> bool {
+        resource.kind == ResourceKind::Relation
+            && self.system(resource.system).is_some_and(|system| system.kind == SystemKind::Mcp)
+    }
+
+    /// The tools whose results are declared to have fields of that resource.
+    pub fn returning(&self, resource: ResourceId) -> impl Iterator<Item = ResourceId> + '_ {
+        let returns = move |tool: &Resource| {
+            tool.declared.parts.iter().any(|part| part.resource == resource && part.field.is_some())
+        };
+        self.resources().filter(move |(_, tool)| returns(tool)).map(|(id, _)| id)
     }
 
     /// `system.name`, as a person writes it.

@@ -11,6 +11,7 @@ use crate::decision::{Bound, Charge, Confirmer, Decision, Ground, LimitId, Limit
 use crate::effect::{Effect, FieldSet, Standing, Verb};
 use crate::policy::{Entry, Mask, Policy, PolicyLine};
 use crate::reading::{Reach, Reading};
+use crate::returns;
 use crate::scope::{Counted, Line, Outside, Section, Tasks, Window};
 use crate::task::Task;
 use crate::test_tree::sum;
@@ -58,6 +59,9 @@ pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision
         let subject = effect.subject.and_then(|s| reading.values.get(s));
         Case { policy, entries: policy.index.at(place), whole: place.whole, facts, effect, subject, at }
             .decide(&mut said);
+        if place.returns && effect.verb == Verb::Call && effect.standing == Standing::Own {
+            give_back(policy, effect, at, facts, &mut said);
+        }
     }
     for (at, unread) in reading.unread.iter().enumerate() {
         let near = cannot_within(policy, unread.reach, facts);
@@ -74,6 +78,22 @@ pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision
     }
     said.settle(policy);
     said
+}
+
+/// What the agent may see of what a call gives back; and whom a line wants asked before it does.
+fn give_back(policy: &Policy, effect: &Effect, at: u16, facts: &Facts<'_>, said: &mut Decision) {
+    let Some(cut) = returns::cut(policy, effect.resource, facts) else { return };
+    for id in cut.confirm {
+        said.ground(Ground {
+            verdict: Verdict::Hold,
+            line: Some(id),
+            effect: Some(at),
+            unread: None,
+            why: Why::Returned,
+        });
+        said.ask(policy.line(id).map(|line| (id, &line.line)));
+    }
+    said.bounds.push(Bound::Returns(Box::new(cut.returns)));
 }
 
 // A decision is put together where it is given back: moving it costs more than many a line.

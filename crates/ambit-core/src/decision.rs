@@ -4,6 +4,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use crate::decimal::Decimal;
+use crate::returns::Returns;
 use crate::scope::{Path, Section, Who, Window};
 
 /// A line's place in its policy.
@@ -84,10 +85,12 @@ pub enum Why {
     Unread,
     /// The resource is not in the catalog.
     UnknownResource,
+    /// What the call gives back has fields that the line is about.
+    Returned,
 }
 
 /// What execution must prove before it may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bound {
     /// At most so many rows are touched.
@@ -97,6 +100,19 @@ pub enum Bound {
         /// The most.
         rows: u64,
     },
+    /// The agent sees no more of the result than these parts.
+    Returns(Box<Returns>),
+}
+
+impl Bound {
+    /// What the agent sees of the result, where these bounds say so.
+    #[must_use]
+    pub fn returns(bounds: &[Bound]) -> Option<&Returns> {
+        bounds.iter().find_map(|bound| match bound {
+            Bound::Returns(returns) => Some(returns.as_ref()),
+            Bound::RowsAtMost { .. } => None,
+        })
+    }
 }
 
 /// A use of a limit.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::catalog::Resource;
 use crate::policy::{List, Policy, PolicyLine};
+use crate::returns::Returned;
 use crate::scope::print::print_line;
 use crate::scope::{Ask, Line, Outside, Section, Set, Span};
 
@@ -239,6 +241,16 @@ fn roles(roles: &std::collections::BTreeSet<String>) -> String {
     }
 }
 
+/// What the parts of a result are, in words that mean the same in every catalog.
+fn parts(policy: &Policy, tool: &Resource) -> Vec<(String, String, Option<String>)> {
+    let catalog = policy.catalog();
+    let words = |returned: &Returned| {
+        let field = returned.field.and_then(|at| catalog.resource(returned.resource)?.fields.get(at));
+        (returned.part.to_string(), catalog.path(returned.resource), field.map(|field| field.name.clone()))
+    };
+    tool.declared.parts.iter().map(words).collect()
+}
+
 /// Definitions and declared readings that differ behind the same words.
 fn declared(old: &Policy, new: &Policy, say: &mut impl FnMut(Way, String)) {
     for (id, resource) in new.catalog().resources() {
@@ -253,9 +265,10 @@ fn declared(old: &Policy, new: &Policy, say: &mut impl FnMut(Way, String)) {
         }
         let same_reading = before.declared.reads_only == resource.declared.reads_only
             && before.declared.effects.len() == resource.declared.effects.len()
-            && before.declared.returns == resource.declared.returns;
+            && before.declared.returns == resource.declared.returns
+            && parts(old, before) == parts(new, resource);
         if !same_reading {
-            say(Way::Widens, format!("what `{path}` is declared to do changed"));
+            say(Way::Widens, format!("what `{path}` is declared to do or to give back changed"));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The words: what a decision, and a whole scope, say to a person or an agent. Rendered from the compiled policy, so
 //! that they cannot drift from what is enforced.
 
+mod parts;
+
 use serde::Serialize;
 
 use crate::catalog::{ResourceKind, SystemKind};
@@ -69,6 +71,12 @@ fn why(policy: &Policy, reading: &Reading, ground: &Ground, line: Option<&Policy
         }
         Why::Unread => format!("{}, so a human decides first", unread_words(reading, ground)),
         Why::UnknownResource => "it names something that was never looked at".to_owned(),
+        Why::Returned => {
+            format!(
+                "a human must confirm before it may {what}: what comes back has {}",
+                parts::about(policy, effect, line)
+            )
+        }
     }
 }
 
@@ -135,6 +143,11 @@ fn uncovered(policy: &Policy, effect: Option<&Effect>, line: Option<&PolicyLine>
 pub fn bound(bound: &Bound) -> String {
     match bound {
         Bound::RowsAtMost { rows, .. } => format!("at most {rows} rows, proved before it is committed"),
+        Bound::Returns(returns) => format!(
+            "of what comes back it sees {}{}",
+            parts::words(&returns.kept).unwrap_or_else(|| "nothing".to_owned()),
+            parts::words(&returns.withheld).map(|parts| format!("; withheld: {parts}")).unwrap_or_default()
+        ),
     }
 }
 
@@ -147,7 +160,7 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
     // A line that says so comes first, then a limit that is used up, then that no line covers it; lines that came near
     // are told as what is allowed instead.
     let rank = |g: &&&Ground| match g.why {
-        Why::Matches | Why::FiresInDoubt => 0,
+        Why::Matches | Why::FiresInDoubt | Why::Returned => 0,
         Why::OverLimit | Why::LimitUnknown => 1,
         Why::Outside | Why::Unread | Why::UnreadNearCannot | Why::UnknownResource => 2,
         Why::TestFails | Why::TestUnknown | Why::FieldNotCovered | Why::Ended => 3,
@@ -301,7 +314,7 @@ pub fn tell(policy: &Policy, sight: &Sight, task: Option<&str>) -> Told {
             .lines
             .iter()
             .filter(|l| l.line.section == section && holds(&l.line))
-            .map(|l| item(policy, l, sight, task.is_some()))
+            .map(|l| item(policy, l, sight, task))
             .collect(),
     });
     Told {
@@ -319,7 +332,7 @@ pub fn tell(policy: &Policy, sight: &Sight, task: Option<&str>) -> Told {
     }
 }
 
-fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, in_task: bool) -> Item {
+fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, task: Option<&str>) -> Item {
     let kinds = line
         .reach
         .iter()
@@ -339,7 +352,9 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, in_task: bool) -> Ite
         .max()
         .unwrap_or(Kept::Enforced);
     let mut notes = Vec::new();
-    if !in_task && let Some(note) = task_note(&line.line) {
+    if task.is_none()
+        && let Some(note) = task_note(&line.line)
+    {
         notes.push(note.to_owned());
     }
     if line.line.targets.iter().any(|t| !matches!(t, Target::Named { .. } | Target::Anything)) {
@@ -367,6 +382,7 @@ fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, in_task: bool) -> Ite
                 .collect();
             notes.push(format!("`{}` also does this: {}", policy.catalog().path(*resource), does.join(", ")));
         }
+        notes.extend(parts::note(policy, line, *resource, task));
     }
     if line.line.section == Section::MustConfirm || line.line.otherwise_human {
         notes.push(who_words(policy, &line.line));

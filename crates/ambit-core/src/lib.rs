@@ -22,6 +22,7 @@ pub mod reading;
 pub mod ready;
 pub mod record;
 pub mod release;
+pub mod returns;
 pub mod scope;
 pub mod task;
 pub mod test_tree;

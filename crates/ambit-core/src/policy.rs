@@ -130,6 +130,8 @@ pub(crate) struct Place {
     pub(crate) to: u32,
     /// It is covered by one line as a whole, as against column by column.
     pub(crate) whole: bool,
+    /// What calling it gives back is declared, part by part.
+    pub(crate) returns: bool,
 }
 
 /// A line that reaches a resource.

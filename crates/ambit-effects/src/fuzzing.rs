@@ -9,6 +9,7 @@ use ambit_core::catalog::{
     Catalog, Declared, Field, Resource, ResourceId, ResourceKind, Shape, System, SystemKind, Type,
 };
 use ambit_core::effect::{Standing, Verb};
+use ambit_core::returns::{NamedPart, Part, Returns};
 use ambit_core::scope::diagnostics::Severity;
 use ambit_core::scope::parse::{Parsed, parse_bytes};
 use ambit_core::scope::print::print;
@@ -19,6 +20,7 @@ use serde_json::{Value as Json, json};
 use crate::attempt::Attempt;
 use crate::definition::{Drift, PromptDefinition, ResourceDefinition, ToolDefinition};
 use crate::json::{Limits, Problem, canonical, document, read, value_of, write};
+use crate::mcp::cut::cut as cut_result;
 use crate::mcp::{NotRead, Readers};
 use crate::schema::{Validator, arguments, filled};
 
@@ -271,6 +273,95 @@ fn company() -> Company {
         json!({"properties": {"force": {"type": "boolean", "default": false}, "in": {"properties": {"a": {"default": {}}}}}}),
     );
     Company { catalog, readers, tools: [pay, any] }
+}
+
+/// A tool's result: whatever it is, nothing comes through but the parts that are kept, each as it was written; and where none
+/// is kept, nothing comes through.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn cut(bytes: &[u8]) -> Kept {
+    let named = |(part, field): &(&str, &str)| {
+        let part = Part::parse(part)?;
+        Some(NamedPart { part, resource: "crm.customers".into(), field: Some((*field).to_owned()) })
+    };
+    let of = |parts: &[(&str, &str)]| parts.iter().filter_map(named).collect::<Vec<_>>();
+    let withheld = of(&[("customers[].ssn", "ssn"), ("note", "note"), ("in.deep.a", "a")]);
+    let some = Returns { kept: of(&[("customers[].id", "id"), ("[].id", "id"), ("total", "total")]), withheld };
+    let none = Returns { kept: Vec::new(), withheld: some.withheld.iter().chain(&some.kept).cloned().collect() };
+    let sent = serde_json::from_slice::<Json>(bytes).unwrap_or_default();
+    for (returns, is_none) in [(&some, false), (&none, true)] {
+        let cut = cut_result(bytes, returns);
+        let said: Json =
+            serde_json::from_slice(&cut.bytes).map_err(|error| format!("what is cut is no JSON: {error}"))?;
+        let content = said.get("content").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let text = match content {
+            [] => None,
+            [block] => {
+                promise(block.as_object().is_some_and(|block| block.len() == 2), "a block of content holds more")?;
+                promise(block.get("type") == Some(&json!("text")), "content that is no text comes through")?;
+                Some(block.get("text").and_then(Json::as_str).ok_or("a text without text")?)
+            }
+            _ => return Err("more than one block of content comes through".into()),
+        };
+        if cut.withheld.whole.is_some() {
+            let ours = text.is_some_and(|text| {
+                text.starts_with("the call was made, but what came back is withheld: ")
+                    || text.starts_with("the live system answered with an error; its words are withheld")
+            });
+            promise(ours && said.get("structuredContent").is_none(), "what is withheld whole says something")?;
+            continue;
+        }
+        let members = said.as_object().ok_or("what is cut is no object")?;
+        let known = ["content", "structuredContent", "isError", "resultType"];
+        promise(members.keys().all(|name| known.contains(&name.as_str())), "another member comes through")?;
+        let structured = said.get("structuredContent").filter(|structured| !structured.is_null());
+        let text = text.map(serde_json::from_str::<Json>).transpose().map_err(|_| "the text is no JSON")?;
+        promise(
+            text.is_none() || structured.is_none() || text.as_ref() == structured,
+            "text and structured content differ",
+        )?;
+        let Some(kept) = structured.or(text.as_ref()) else { continue };
+        if is_none {
+            promise(*kept == json!({}) || *kept == json!([]), "something comes through where nothing is kept")?;
+            continue;
+        }
+        let written = || serde_json::from_str(sent.get("content")?.get(0)?.get("text")?.as_str()?).ok();
+        let whole = sent.get("structuredContent").filter(|s| !s.is_null()).cloned().or_else(written);
+        came_through(kept, &whole.ok_or("it comes from nowhere")?)?;
+    }
+    Ok(())
+}
+
+/// Whether what is kept is what [`cut`] keeps of that whole.
+fn came_through(kept: &Json, whole: &Json) -> Kept {
+    let list = |kept: &Json, whole: &Json| {
+        let (Some(kept), Some(whole)) = (kept.as_array(), whole.as_array()) else {
+            return promise(kept.is_null() && whole.is_null(), "a value stands where records were declared");
+        };
+        let mut rest = whole.iter();
+        for record in kept {
+            let is_it = |other: &Json| match record.as_object() {
+                Some(record) => {
+                    other.is_object()
+                        && record.iter().all(|(name, value)| name == "id" && other.get(name) == Some(value))
+                }
+                None => record.is_null() && other.is_null(),
+            };
+            promise(rest.any(is_it), "a record holds something else than its granted fields")?;
+        }
+        Ok(())
+    };
+    let Some(members) = kept.as_object() else { return list(kept, whole) };
+    for (name, value) in members {
+        let there = whole.get(name).ok_or("a member comes from nowhere")?;
+        match name.as_str() {
+            "total" => promise(value == there, "a kept value is another")?,
+            "customers" => list(value, there)?,
+            _ => return Err(format!("`{name}` comes through")),
+        }
+    }
+    Ok(())
 }
 
 /// An action in one line: what is read frames as parameters that are read again.

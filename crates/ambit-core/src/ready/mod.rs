@@ -6,7 +6,9 @@ mod ends_by_itself;
 mod expired_line;
 mod loose_match;
 mod money_unbounded;
+mod never_returned;
 mod no_scenarios;
+mod nothing_returned;
 mod outsiders_extend;
 mod owner_unknown;
 mod review_date;
@@ -40,7 +42,9 @@ pub const RULES: &[Rule] = &[
     expired_line::RULE,
     loose_match::RULE,
     money_unbounded::RULE,
+    never_returned::RULE,
     no_scenarios::RULE,
+    nothing_returned::RULE,
     outsiders_extend::RULE,
     owner_unknown::RULE,
     review_date::RULE,

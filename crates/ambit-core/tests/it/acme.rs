@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ambit_core::catalog::{
-    Catalog, Declared, DeclaredEffect, Field, Resource, ResourceKind, Shape, System, SystemKind, Type,
+    Catalog, Declared, DeclaredEffect, Field, Resource, ResourceId, ResourceKind, Shape, System, SystemKind, Type,
 };
 use ambit_core::effect::{FieldSet, Verb};
 use ambit_core::policy::{List, ListKind, Person, Policy, Setting};
 use ambit_core::ready;
+use ambit_core::returns::{Part, Returned};
 use ambit_core::scope::Literal;
 use ambit_core::scope::compile::compile;
 use ambit_core::scope::diagnostics::{Diagnostic, Severity};
@@ -41,6 +42,7 @@ pub fn setting() -> Setting {
         system("shell", SystemKind::Shell, &[]),
     );
     system("empty", SystemKind::Mcp, &[]);
+    let register = system("register", SystemKind::Mcp, &[]);
     let mut add = |system, name: &str, kind, fields: Vec<Field>, tags: &[&str], declared: Declared| {
         catalog
             .add_resource(Resource {
@@ -61,6 +63,19 @@ pub fn setting() -> Setting {
     add(crm, "backup_2026", ResourceKind::Relation, fields(&["id"]), &["backup"], Declared::default());
     add(crm, "public.orders", ResourceKind::Relation, fields(&["id"]), &[], Declared::default());
     let reads = || Declared { reads_only: true, ..Declared::default() };
+    let people = fields(&["id", "name", "email", "phone"]);
+    let people = add(register, "people", ResourceKind::Relation, people, &[], Declared::default());
+    let part = |part: &str, resource, field| Returned { part: Part::parse(part).unwrap(), resource, field };
+    let parts = vec![
+        part("people[].id", people, Some(0)),
+        part("people[].name", people, Some(1)),
+        part("people[].email", people, Some(2)),
+        part("first.email", people, Some(2)),
+        part("customer.ssn", customers, Some(4)),
+        // The tool itself, which stands next.
+        part("total", ResourceId(people.0 + 1), None),
+    ];
+    add(register, "find", ResourceKind::Tool, fields(&["name"]), &[], Declared { parts, ..reads() });
     let mut get = fields(&["id"]);
     get[0].required = true;
     add(helpdesk, "get_ticket", ResourceKind::Tool, get, &[], reads());

@@ -2,6 +2,7 @@
 
 use ambit_core::difference::{Way, difference};
 use ambit_core::policy::{Policy, Setting};
+use ambit_core::returns::Returned;
 use ambit_core::scope::Literal;
 use ambit_core::scope::compile::compile;
 use ambit_core::scope::parse::parse;
@@ -50,4 +51,27 @@ fn a_policy_says_which_lists_tasks_and_facts_its_lines_ask_for() {
     assert_eq!(policy.list_names().into_iter().collect::<Vec<_>>(), ["partners"]);
     assert_eq!(policy.task_names().into_iter().collect::<Vec<_>>(), ["answer", "close", "look"]);
     assert_eq!(policy.task_facts().into_iter().collect::<Vec<_>>(), ["body"]);
+}
+
+#[test]
+fn another_declaration_of_what_a_tool_gives_back_is_told() {
+    let lines = "read: register.find\nread: register.people";
+    let before = policy(lines);
+    let with = |change: fn(&mut Vec<Returned>)| {
+        let mut setting = setting();
+        let catalog = std::sync::Arc::make_mut(&mut setting.catalog);
+        let (tool, _) = catalog.resources().find(|(_, resource)| resource.name == "find").unwrap();
+        change(&mut catalog.resource_mut(tool).unwrap().declared.parts);
+        compile(&parse(&page(lines)).document, &setting).policy.unwrap()
+    };
+    // Without parts nothing is cut any more; a part that is said to be another field may be seen by another line.
+    for after in [with(Vec::clear), with(|parts| parts[0].field = Some(3))] {
+        let changes = difference(Some(&before), &after);
+        let told = |change: &ambit_core::difference::Change| {
+            change.way == Way::Widens
+                && change.words == "what `register.find` is declared to do or to give back changed"
+        };
+        assert!(matches!(changes.as_slice(), [one] if told(one)), "{changes:?}");
+    }
+    assert!(difference(Some(&before), &with(|_| {})).is_empty());
 }

@@ -311,3 +311,75 @@ fn a_refusal_tells_the_agent_the_line_and_what_it_may_do_instead() {
         "No line lets it call `helpdesk.reply`, so a human decides first. Without asking, this is allowed: It can write: call helpdesk.reply where recipient is an address at \"acme.example\"."
     );
 }
+
+/// What the agent sees of what `register.find` gives back, in words.
+fn seen(bullets: &str, task: Option<&Task>) -> (Verdict, String) {
+    let decision = decided(&policy(bullets), r#"register.find {"name": "Ann"}"#, task);
+    (decision.verdict, decision.bounds.iter().map(explain::bound).collect())
+}
+
+#[test]
+fn of_what_comes_back_only_what_a_line_lets_it_read_is_seen() {
+    let with = |more: &str| seen(&format!("read: register.find\n{more}"), None);
+    let bill = Task { name: "billing".into(), request: None, facts: vec![] };
+    for (lines, said) in [
+        (
+            "",
+            "of what comes back it sees `total`; withheld: `register.people` (id, name, email), `crm.customers` (ssn)",
+        ),
+        (
+            "read: register.people (id, email)",
+            "of what comes back it sees `register.people` (id, email), `total`; withheld: `register.people` (name), `crm.customers` (ssn)",
+        ),
+        (
+            "read: register.people\ncannot: register.people (email)",
+            "of what comes back it sees `register.people` (id, name), `total`; withheld: `register.people` (email), `crm.customers` (ssn)",
+        ),
+        // A relation of another system comes back as well; what forbids a tag forbids its columns.
+        (
+            "read: register.people\nread: crm.customers",
+            "of what comes back it sees `register.people` (id, name, email), `crm.customers` (ssn), `total`",
+        ),
+        (
+            "read: register.people\nread: crm.customers\ncannot: anything tagged pii",
+            "of what comes back it sees `register.people` (id, name, email), `total`; withheld: `crm.customers` (ssn)",
+        ),
+        // Rows are not known: a test on them cannot hold, and they are not counted.
+        (
+            "read: register.people\nread: crm.customers where id is \"5\"",
+            "of what comes back it sees `register.people` (id, name, email), `total`; withheld: `crm.customers` (ssn)",
+        ),
+        (
+            "read: register.people\nread: crm.customers, at most 5 rows per hour",
+            "of what comes back it sees `register.people` (id, name, email), `total`; withheld: `crm.customers` (ssn)",
+        ),
+        (
+            "read: register.people (id), for billing",
+            "of what comes back it sees `total`; withheld: `register.people` (id, name, email), `crm.customers` (ssn)",
+        ),
+    ] {
+        assert_eq!(with(lines), (Verdict::Allow, said.to_owned()), "{lines}");
+    }
+    let in_task = seen("read: register.find\nread: register.people (id), for billing", Some(&bill));
+    assert!(in_task.1.starts_with("of what comes back it sees `register.people` (id), `total`"), "{in_task:?}");
+}
+
+#[test]
+fn a_confirm_on_what_comes_back_asks_before_the_call() {
+    let page =
+        "read: register.find\nread: register.people (id)\nconfirm: read register.people (email), by support-lead";
+    let (verdict, said) = seen(page, None);
+    assert_eq!(verdict, Verdict::Hold);
+    assert!(said.starts_with("of what comes back it sees `register.people` (id, email), `total`"), "{said}");
+    let policy = policy(page);
+    let action = r#"register.find {"name": "Ann"}"#;
+    let told = explain::for_agent(&policy, &reading(&policy, action), &decided(&policy, action, None));
+    assert!(
+        told.starts_with(
+            "A human must confirm before it may call `register.find`: what comes back has `register.people` (email)."
+        ),
+        "{told}"
+    );
+    // A refused call gives nothing back.
+    assert_eq!(seen("read: register.people\ncannot: register.find", None), (Verdict::Refuse, String::new()));
+}

@@ -4,8 +4,8 @@ use ambit_core::catalog::{Resource, ResourceId, ResourceKind};
 use ambit_core::could::could;
 use ambit_core::decide::{Facts, Unused, decide};
 use ambit_core::decimal::Decimal;
-use ambit_core::decision::{Decision, Verdict};
-use ambit_core::effect::{Effect, Standing, Verb};
+use ambit_core::decision::{Bound, Decision, Verdict};
+use ambit_core::effect::{Effect, Extent, Standing, Verb};
 use ambit_core::policy::Policy;
 use ambit_core::reading::Reading;
 use ambit_core::scope::*;
@@ -57,7 +57,38 @@ fn slow(policy: &Policy, reading: &Reading, task: Option<&Task>) -> Verdict {
             outside
         }
     });
-    each.max().unwrap_or(Verdict::Hold)
+    let asked = given_back(policy, reading, task).into_iter().flatten().any(|(_, seen)| seen == Some(Verdict::Hold));
+    each.max().unwrap_or(Verdict::Hold).max(if asked { Verdict::Hold } else { Verdict::Allow })
+}
+
+/// The reference for what comes back, part by part: seen, seen once a human was asked, or (`None`) not seen. Reading the field
+/// is an effect whose row nobody knows: what forbids it in doubt forbids it, and what lets it be read needs no test and no limit.
+fn given_back(policy: &Policy, reading: &Reading, task: Option<&Task>) -> Option<Vec<(String, Option<Verdict>)>> {
+    let call = reading.effects.iter().find(|e| e.verb == Verb::Call && e.standing == Standing::Own)?;
+    let parts = &policy.catalog().resource(call.resource).unwrap().declared.parts;
+    let each = parts.iter().map(|returned| {
+        let name = returned.part.to_string();
+        let Some(field) = returned.field else { return (name, Some(Verdict::Allow)) };
+        let (extent, standing) = (Extent::default(), Standing::Own);
+        let (verb, resource, touched) = (Verb::Read, returned.resource, [field].into_iter().collect());
+        let effect = Effect { verb, resource, fields: touched, extent, standing, subject: None };
+        let resource = policy.catalog().resource(resource).unwrap();
+        let lines: Vec<&Line> = policy.document().lines.iter().filter(|l| speaks_of(policy, l, &effect)).collect();
+        let fires =
+            |l: &&&Line| in_task(l, task) && touches(l, &effect, resource) && all(&l.tests, None, false).fires();
+        let stricter = |section| lines.iter().filter(move |l| l.section == section).filter(fires);
+        let confirms = || stricter(Section::MustConfirm);
+        if stricter(Section::CannotTouch).next().is_some() || confirms().any(|l| !l.limits.is_empty()) {
+            return (name, None);
+        }
+        if confirms().next().is_some() {
+            return (name, Some(Verdict::Hold));
+        }
+        let lets = |l: &&&Line| l.section.is_can() && in_task(l, task) && fields(l, resource).contains(&field);
+        let plainly = |l: &&Line| l.tests.is_empty() && l.limits.is_empty();
+        (name, lines.iter().filter(lets).any(plainly).then_some(Verdict::Allow))
+    });
+    (!parts.is_empty()).then(|| each.collect())
 }
 
 fn speaks_of(policy: &Policy, line: &Line, effect: &Effect) -> bool {
@@ -246,6 +277,19 @@ proptest! {
         for reading in &readings {
             let decision = fast(&policy, reading, task.as_ref());
             prop_assert_eq!(decision.verdict, slow(&policy, reading, task.as_ref()), "{:#?}\n{:?}", policy.document().lines, reading);
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_cut_as_the_slow_meaning_cuts_it(lines in prop::collection::vec(line(), 1..9), readings in prop::collection::vec(reading(), 8), in_task in prop::option::of(prop::sample::select(vec!["a", "b"]))) {
+        let policy = policy(lines, Outside::Confirm);
+        let task = task(in_task);
+        for reading in &readings {
+            let decision = fast(&policy, reading, task.as_ref());
+            let kept = Bound::returns(&decision.bounds).map(|returns| returns.kept.iter().map(|part| part.part.to_string()).collect::<Vec<_>>());
+            let slow = given_back(&policy, reading, task.as_ref()).filter(|_| decision.verdict != Verdict::Refuse);
+            let slow = slow.map(|parts| parts.into_iter().filter(|(_, seen)| seen.is_some()).map(|(name, _)| name).collect::<Vec<_>>());
+            prop_assert_eq!(kept, slow, "{:#?}\n{:?}", policy.document().lines, reading);
         }
     }
 

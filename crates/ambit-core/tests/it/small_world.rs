@@ -10,6 +10,7 @@ use ambit_core::decimal::Decimal;
 use ambit_core::effect::{Effect, Extent, FieldSet, Standing, Verb};
 use ambit_core::policy::{Policy, Setting};
 use ambit_core::reading::Reading;
+use ambit_core::returns::{Part, Returned};
 use ambit_core::scope::compile::compile;
 use ambit_core::scope::diagnostics::Severity;
 use ambit_core::scope::*;
@@ -27,7 +28,7 @@ fn field(name: &str, types: &[Type], tagged: &[&str]) -> Field {
     Field { name: name.into(), tags: tags(tagged), shape, required: false }
 }
 
-/// Two tool servers and a database: `desk.look` (only reads), `desk.reply`, `pay.refund` (declared to delete `db.t`), `db.t`, `db.u`.
+/// Two tool servers and a database: `desk.look` (only reads, gives back fields of `db.t` and `db.u`), `desk.reply`, `pay.refund` (declared to delete `db.t`), `db.t`, `db.u`.
 pub fn catalog() -> Arc<Catalog> {
     let mut catalog = Catalog::new();
     let desk = catalog.add_system(System { name: "desk".into(), kind: SystemKind::Mcp, tags: tags(&[]) });
@@ -43,8 +44,16 @@ pub fn catalog() -> Arc<Catalog> {
     let columns =
         || vec![field("x", &[Type::Number], &[]), field("y", &[Type::Text], &["pii"]), field("z", &[Type::Text], &[])];
     let t = add(db, "t", ResourceKind::Relation, columns(), &[], Declared::default());
-    add(db, "u", ResourceKind::Relation, columns(), &["backup"], Declared::default());
-    add(desk, "look", ResourceKind::Tool, arguments(), &[], Declared { reads_only: true, ..Declared::default() });
+    let u = add(db, "u", ResourceKind::Relation, columns(), &["backup"], Declared::default());
+    let part = |part: &str, resource, field| Returned { part: Part::parse(part).unwrap(), resource, field };
+    let parts = vec![
+        part("x", t, Some(0)),
+        part("all[].y", t, Some(1)),
+        part("all[].z", u, Some(2)),
+        part("count", ResourceId(u.0 + 1), None),
+    ];
+    let looks = Declared { reads_only: true, parts, ..Declared::default() };
+    add(desk, "look", ResourceKind::Tool, arguments(), &[], looks);
     add(desk, "reply", ResourceKind::Tool, arguments(), &["external"], Declared::default());
     let mut unlisted = FieldSet::new();
     unlisted.insert_unlisted();

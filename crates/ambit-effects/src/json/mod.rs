@@ -5,6 +5,7 @@
 //! numbers that binary floating point would change.
 
 mod parser;
+mod placed;
 mod write;
 
 use ambit_core::decimal::Decimal;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use parser::{Parser, Tree};
 
+pub(crate) use placed::{Kind, Placed};
 pub(crate) use write::deceives;
 pub use write::{canonical, escape, write};
 
@@ -30,6 +32,8 @@ pub struct Limits {
 impl Limits {
     /// For what an agent sends: 4 MiB, 64 deep, 200,000 values.
     pub const CALL: Limits = Limits { bytes: 4 << 20, depth: 64, values: 200_000 };
+    /// For what a server gives back, where it has to be looked into: 16 MiB, 64 deep, 200,000 values.
+    pub const RESULT: Limits = Limits { bytes: 16 << 20, depth: 64, values: 200_000 };
     /// For the definition of one tool, prompt or resource: 256 KiB, 64 deep, 20,000 values.
     pub const DEFINITION: Limits = Limits { bytes: 256 << 10, depth: 64, values: 20_000 };
 }

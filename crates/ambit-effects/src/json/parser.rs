@@ -13,6 +13,10 @@ pub(super) trait Tree: Sized {
     fn list(items: Vec<Self>) -> Self;
     /// Keys are unique.
     fn map(members: Vec<(String, Self)>) -> Self;
+    /// Told where it stands in the bytes.
+    fn placed(self, _at: std::ops::Range<usize>) -> Self {
+        self
+    }
 }
 
 pub(super) struct Parser<'a> {
@@ -45,7 +49,8 @@ impl<'a> Parser<'a> {
         if self.values > self.limits.values {
             return Err(self.error(Problem::TooMany(self.limits.values)));
         }
-        match self.peek() {
+        let start = self.at;
+        let value = match self.peek() {
             Some(b'{') => self.within(Self::map),
             Some(b'[') => self.within(Self::list),
             Some(b'"') => self.string().map(T::text),
@@ -54,7 +59,8 @@ impl<'a> Parser<'a> {
             Some(b'f') => self.word("false", T::bool(false)),
             Some(b'n') => self.word("null", T::null()),
             _ => Err(self.expected("a value")),
-        }
+        };
+        value.map(|value: T| value.placed(start..self.at))
     }
 
     fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, JsonError>) -> Result<T, JsonError> {

@@ -5,6 +5,7 @@
 //! says it does: what a call touches besides the tool itself is what `ambit.toml` declares.
 
 mod completion;
+pub mod cut;
 mod params;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod defaults;
+mod narrowed;
 mod positions;
 mod shape;
 mod validator;
@@ -14,6 +15,7 @@ use ambit_core::catalog::Field;
 use thiserror::Error;
 
 pub use defaults::filled;
+pub use narrowed::{members_near, narrowed, not_promised};
 pub use validator::{Misfit, Validator};
 
 /// Why a schema cannot be used. A tool with such a schema cannot be called.

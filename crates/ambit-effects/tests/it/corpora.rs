@@ -36,6 +36,11 @@ fn call() {
 }
 
 #[test]
+fn cut() {
+    replay("cut", fuzzing::cut);
+}
+
+#[test]
 fn attempt() {
     replay("attempt", fuzzing::attempt);
 }

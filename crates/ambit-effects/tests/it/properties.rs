@@ -181,6 +181,63 @@ proptest! {
     }
 }
 
+/// Values over the names that the promise of a cut is about, so that parts meet what is declared.
+fn structure() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![Just(json!(null)), Just(json!(true)), number(), Just(json!("078-05-1120"))];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let names = prop::sample::select(vec!["customers", "id", "ssn", "total", "note", "in", "deep", "a", "other"]);
+        let record = proptest::collection::vec((names, inner.clone()), 0..5);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(Json::from),
+            record.prop_map(|members| Json::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_not_kept_comes_through_a_cut(structure in structure(), as_text in 0u8..4, more in proptest::option::of(prop_oneof![Just(("_meta", json!({"ssn": 1}))), Just(("isError", json!(true))), Just(("isError", json!(false))), Just(("resultType", json!("complete"))), Just(("ssn", json!("078-05-1120")))]), pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_string_pretty(&structure) } else { serde_json::to_string(&structure) }.unwrap();
+        let block = json!({"type": "text", "text": text});
+        let mut result = match as_text {
+            0 => json!({"content": [block]}),
+            1 => json!({"content": [block], "structuredContent": structure}),
+            2 => json!({"content": [{"type": "text", "text": "078-05-1120"}, block], "structuredContent": structure}),
+            _ => json!({"content": [], "structuredContent": structure}),
+        };
+        if let Some((name, value)) = more {
+            result[name] = value;
+        }
+        prop_assert_eq!(fuzzing::cut(result.to_string().as_bytes()), Ok(()), "{}", result);
+    }
+}
+
+/// The property above is empty if nothing is ever kept or withheld.
+#[test]
+fn some_generated_results_are_cut() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let part = |part: &str| ambit_core::returns::NamedPart {
+        part: ambit_core::returns::Part::parse(part).unwrap(),
+        resource: "crm.customers".into(),
+        field: Some("x".into()),
+    };
+    let returns = ambit_core::returns::Returns {
+        kept: vec![part("customers[].id"), part("total")],
+        withheld: vec![part("note")],
+    };
+    let (mut kept, mut withheld) = (0, 0);
+    for _ in 0..2_000 {
+        let result = json!({"structuredContent": structure().new_tree(&mut runner).unwrap().current()});
+        let cut = ambit_effects::mcp::cut::cut(result.to_string().as_bytes(), &returns);
+        let said: Json = serde_json::from_slice(&cut.bytes).unwrap();
+        kept += usize::from(said["structuredContent"].as_object().is_some_and(|members| !members.is_empty()));
+        withheld += usize::from(!cut.withheld.fields.is_empty());
+    }
+    assert!(kept > 100 && withheld > 50, "{kept} {withheld}");
+}
+
 const SCOPE: &str = include_str!("../../../../fuzz/corpus/scope/refund-helper.md");
 
 proptest! {

@@ -1,6 +1,7 @@
 //! What exists, put together: the lock says what systems offer, `ambit.toml` what it means (tags, and how tools read).
 
 mod only;
+mod returned;
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use ambit_effects::definition::ToolDefinition;
 use ambit_effects::schema;
 
 use crate::config::program::unpinned;
-use crate::config::{self, Config, Doing};
+use crate::config::{self, Config, Doing, Returns};
 use crate::lock::{self, Lock};
 use only::only;
 
@@ -140,6 +141,27 @@ impl Build<'_> {
             };
             let fields = definition.columns.iter().map(field).collect();
             self.add(name, Resource { fields, ..resource(id, relation, ResourceKind::Relation) });
+        }
+        self.relations(id, name, system);
+    }
+
+    /// What the system's tools return, as its owner names it.
+    fn relations(&mut self, id: SystemId, system: &str, said: &config::System) {
+        for (relation, columns) in &said.relations {
+            let field = |column: &String| Field {
+                name: column.clone(),
+                tags: BTreeSet::new(),
+                shape: Shape::default(),
+                required: false,
+            };
+            let fields = columns.iter().map(field).collect();
+            let added =
+                self.catalog.add_resource(Resource { fields, ..resource(id, relation, ResourceKind::Relation) });
+            if added.is_none() {
+                let message = format!("`{system}` offers something named `{relation}` already");
+                let help = "give the relation another name";
+                self.in_config("name-taken", system, &["systems", system, "relations", relation], message, help);
+            }
         }
     }
 
@@ -280,12 +302,17 @@ impl Build<'_> {
                 target.and_then(|target| self.effect(name, effect.verb, target, effect.fields.as_ref(), &path)),
             );
         }
+        let (returns, parts) = match &said.returns {
+            Returns::Tags(tags) => (tags.clone(), Vec::new()),
+            Returns::Parts(parts) => (BTreeSet::new(), self.returned(name, tool, own, parts)),
+        };
         if let Some(resource) = self.catalog.resource_mut(own) {
             resource.tags.extend(said.tags.iter().cloned());
             resource.declared = Declared {
                 reads_only,
                 effects,
-                returns: said.returns.clone(),
+                returns,
+                parts,
                 amount: said.amount.clone(),
                 reversible: said.reversible,
                 destructive_hint,

@@ -13,7 +13,10 @@ pub(super) fn only(all: &Catalog, systems: &BTreeSet<&str>) -> Catalog {
     let touched: Vec<ResourceId> = all
         .resources()
         .filter(|(id, _)| kept.contains(id))
-        .flat_map(|(_, resource)| resource.declared.effects.iter().map(|effect| effect.resource))
+        .flat_map(|(_, resource)| {
+            let effects = resource.declared.effects.iter().map(|effect| effect.resource);
+            effects.chain(resource.declared.parts.iter().map(|part| part.resource))
+        })
         .collect();
     kept.extend(touched);
 
@@ -31,6 +34,7 @@ pub(super) fn only(all: &Catalog, systems: &BTreeSet<&str>) -> Catalog {
             if !named {
                 // A tool that is only touched cannot be called through this agent's gate.
                 resource.declared.effects.clear();
+                resource.declared.parts.clear();
             }
             if let Some(new) = catalog.add_resource(resource) {
                 places.insert(old, new);
@@ -40,9 +44,11 @@ pub(super) fn only(all: &Catalog, systems: &BTreeSet<&str>) -> Catalog {
     let new_ids: Vec<ResourceId> = places.values().copied().collect();
     for id in new_ids {
         let Some(resource) = catalog.resource_mut(id) else { continue };
-        for effect in &mut resource.declared.effects {
-            if let Some(new) = places.get(&effect.resource) {
-                effect.resource = *new;
+        let declared = &mut resource.declared;
+        let effects = declared.effects.iter_mut().map(|effect| &mut effect.resource);
+        for touched in effects.chain(declared.parts.iter_mut().map(|part| &mut part.resource)) {
+            if let Some(new) = places.get(touched) {
+                *touched = *new;
             }
         }
     }

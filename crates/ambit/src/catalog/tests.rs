@@ -66,6 +66,10 @@ fn said(more: &str, agent: Option<&str>) -> String {
         if !declared.returns.is_empty() {
             let _ = write!(out, " returns{}", tags(&declared.returns));
         }
+        for returned in &declared.parts {
+            let field = returned.field.map_or_else(|| "*".to_owned(), |at| at.to_string());
+            let _ = write!(out, " {}={}[{field}]", returned.part, catalog.path(returned.resource));
+        }
         if let Some(amount) = &declared.amount {
             let _ = write!(out, " amount={amount}");
         }
@@ -208,6 +212,106 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
     8 not-in-lock: `new` has not been looked at: nothing is known of what it offers → run `ambit inventory new`
     11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → describe its relations in `ambit.lock` by hand
     12 no-gate-yet: no gate stands before `db` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
+    ");
+}
+
+const RECORDS: &str = r#"version = 1
+[systems.crm]
+kind = "postgres"
+looked-at = "2026-11-23"
+relations."public.customers".columns = [{ name = "id", type = "integer" }, { name = "ssn", type = "text" }]
+[systems.desk]
+kind = "mcp"
+looked-at = "2026-11-23"
+[systems.desk.tools]
+find.definition = '{"name":"find","inputSchema":{"type":"object"},"outputSchema":{"type":"object","properties":{"rows":{"type":"array","items":{"type":"object","properties":{"id":{},"ssn":{}}}},"total":{"type":"integer"}}}}'
+plain.definition = '{"name":"plain","inputSchema":{"type":"object"}}'
+"#;
+
+/// The tools with what they give back, and the problems.
+fn returned(more: &str) -> String {
+    let systems = "[systems.crm]\nkind = \"postgres\"\nurl = { env = \"CRM\" }\n[systems.desk]\nkind = \"mcp\"\ncommand = [\"/opt/desk\"]\n";
+    let (config, lock) =
+        both(&format!("{systems}{more}\n[agents.a]\nscope = \"a.md\"\nsystems = [\"desk\"]\n"), RECORDS);
+    let (catalog, problems) = catalog_of(&config, &lock, Some("a"));
+    let mut out = String::new();
+    for (id, resource) in catalog.resources() {
+        let _ = write!(out, "{}", catalog.path(id));
+        for returned in &resource.declared.parts {
+            let field = returned.field.and_then(|at| catalog.resource(returned.resource)?.fields.get(at));
+            let field = field.map_or("", |field| &field.name);
+            let _ = write!(out, " {}={}:{field}", returned.part, catalog.path(returned.resource));
+        }
+        out.push('\n');
+    }
+    for one in &problems.in_config {
+        let _ = writeln!(out, "{} {}: {} → {}", one.at.line, one.name, one.message, one.help);
+    }
+    out
+}
+
+#[test]
+fn what_comes_back_is_fields_of_relations_or_belongs_to_the_call() {
+    let toml = r#"relations = { note = ["id", "text"] }
+[systems.desk.tools.find]
+returns = { "rows[]" = "crm.customers", "note" = "desk.note", "first.ssn" = "crm.public.customers.ssn", "total" = "desk.find" }
+"#;
+    insta::assert_snapshot!(returned(toml), @"
+    crm.public.customers
+    desk.find first.ssn=crm.public.customers:ssn note.id=desk.note:id note.text=desk.note:text rows[].id=crm.public.customers:id rows[].ssn=crm.public.customers:ssn total=desk.find:
+    desk.plain
+    desk.note
+    9 returns-not-promised: the output schema of `find` has no `first.ssn` → look at its output schema in `ambit.lock`; what comes back under another path is withheld
+    9 returns-not-promised: the output schema of `find` has no `note` → look at its output schema in `ambit.lock`; what comes back under another path is withheld
+    ");
+    let plain = "[systems.desk.tools.plain]\nreturns = { \".\" = \"crm.customers\" }\n";
+    insta::assert_snapshot!(returned(plain), @"
+    crm.public.customers
+    desk.find
+    desk.plain id=crm.public.customers:id ssn=crm.public.customers:ssn
+    8 returns-not-promised: `plain` does not promise a structured result → its result is cut where it is one text of JSON, and withheld whole where it is anything else
+    ");
+}
+
+#[test]
+fn what_is_said_of_a_result_and_leads_nowhere_is_an_error() {
+    let of = |parts: &str| {
+        returned(&format!("relations = {{ note = [\"id\"] }}\n[systems.desk.tools.find]\nreturns = {{ {parts} }}\n"))
+    };
+    let problems = |parts: &str| of(parts).lines().filter(|line| line.contains('→')).collect::<Vec<_>>().join("\n");
+    let bad = [
+        r#""rows[0]" = "desk.note""#,
+        r#""rows" = "desk.note.id", "rows[].id" = "desk.note.id""#,
+        r#""." = "desk.note", "id" = "desk.find""#,
+    ];
+    insta::assert_snapshot!(bad.map(problems).join("\n"), @"
+    9 bad-returns: `rows[0]` is no path into a result → write `customer.email`, `customers[].email`, `[].email`, or `.` for the result itself
+    9 bad-returns: `rows[].id` of the result of `find` is said to be two things → `rows` stands for all that is in it: name each part that is something else
+    9 bad-returns: `id` of the result of `find` is said to be two things → keep one of the two
+    9 returns-not-promised: the output schema of `find` has no `id` → look at its output schema in `ambit.lock`; what comes back under another path is withheld
+    ");
+    let unknown = [
+        r#""total" = "desk.nots""#,
+        r#""total" = "desk.note.idd""#,
+        r#""total" = "dsk.note""#,
+        r#""total" = "desk.plain""#,
+    ];
+    insta::assert_snapshot!(unknown.map(problems).join("\n"), @"
+    9 unknown-resource-in-config: `desk.nots` is no relation, no column of one, and not the tool itself → did you mean `note`?
+    9 unknown-resource-in-config: `desk.note` has no column `idd` → did you mean `id`?
+    9 unknown-resource-in-config: there is no system `dsk` → did you mean `desk`?
+    9 unknown-resource-in-config: `desk.plain` is no relation, no column of one, and not the tool itself → `ambit.lock` does not know it; if it is new, look again with `ambit inventory`
+    ");
+    insta::assert_snapshot!(problems(r#""row[].id" = "desk.note.id", "rows[].idd" = "desk.note.id", "total.x" = "desk.find""#), @"
+    9 returns-not-promised: the output schema of `find` has no `row[].id` → did you mean `rows`?
+    9 returns-not-promised: the output schema of `find` has no `rows[].idd` → did you mean `id`?
+    9 returns-not-promised: the output schema of `find` has no `total.x` → look at its output schema in `ambit.lock`; what comes back under another path is withheld
+    ");
+    assert!(problems(r#""rows[].id" = "desk.note.id""#).is_empty());
+    insta::assert_snapshot!(returned("relations = { find = [\"id\"] }\n"), @"
+    desk.find
+    desk.plain
+    7 name-taken: `desk` offers something named `find` already → give the relation another name
     ");
 }
 

@@ -4,11 +4,14 @@
 use std::net::SocketAddr;
 
 use ambit_core::catalog::SystemKind;
+use ambit_core::returns::{Inward, Part};
 use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 
 use url::Url;
 
-use super::{Agent, Config, Http, Kind, List, ListKind, Member, Person, Secret, Setting, System, Tool, ToolNames};
+use super::{
+    Agent, Config, Http, Kind, List, ListKind, Member, Person, Returns, Secret, Setting, System, Tool, ToolNames,
+};
 use crate::loopback;
 
 /// Everything that is wrong, in no order.
@@ -136,6 +139,13 @@ impl Check<'_> {
             }
         }
         self.tags(&["systems", name, "tags"], &system.tags);
+        if system.kind == Kind::Mcp {
+            for (relation, columns) in &system.relations {
+                self.relation(name, relation, columns);
+            }
+        } else {
+            self.not_for(name, "relations", !system.relations.is_empty());
+        }
         for tool in &system.reading_tools {
             if system.tools.get(tool).is_some_and(|declared| declared.reads == Some(false)) {
                 let message = format!("`{tool}` is among the `reading-tools` and says `reads = false`");
@@ -162,6 +172,31 @@ impl Check<'_> {
         self.error("bad-endpoint", &["systems", name, "url"], wrong, "write `https://HOST/PATH`");
     }
 
+    /// What tools return: plain names, and each column once.
+    fn relation(&mut self, system: &str, relation: &str, columns: &[String]) {
+        let at = ["systems", system, "relations", relation];
+        if !is_name(relation) {
+            let help = "a name is made of letters, digits, `-`, `_` and `.`";
+            self.error("name-not-plain", &at, format!("`{relation}` cannot be a relation's name"), help);
+        }
+        if columns.is_empty() {
+            let help = "write the names of its columns: `[\"id\", \"email\"]`";
+            self.error("empty-list", &at, format!("`{relation}` has no columns"), help);
+        }
+        for (place, column) in columns.iter().enumerate() {
+            // Each has to be a step into a result as well.
+            let steps = Part::parse(column).map(|part| part.steps);
+            if !matches!(steps.as_deref(), Some([Inward::Member(_)])) {
+                let help = "a column's name has no dot, bracket or quote in it";
+                self.error("name-not-plain", &at, format!("`{column}` cannot be a column's name"), help);
+            }
+            if columns.iter().take(place).any(|other| other == column) {
+                let message = format!("`{column}` stands in `{relation}` twice");
+                self.error("duplicate-column", &at, message, "remove one of the two");
+            }
+        }
+    }
+
     fn not_for(&mut self, system: &str, key: &str, is_set: bool) {
         if is_set {
             let kind = self.config.systems.get(system).map_or("", |system| SystemKind::from(system.kind).word());
@@ -179,7 +214,14 @@ impl Check<'_> {
         }
         let path = |last| ["systems", system, "tools", tool, last];
         self.tags(&path("tags"), &declared.tags);
-        self.tags(&path("returns"), &declared.returns);
+        match &declared.returns {
+            Returns::Tags(tags) => self.tags(&path("returns"), tags),
+            Returns::Parts(parts) if parts.is_empty() => {
+                let help = "write `{ \"customers[]\" = \"SYSTEM.RELATION\" }`, or take the key out";
+                self.error("empty-list", &path("returns"), format!("`returns` of `{tool}` names no part"), help);
+            }
+            Returns::Parts(_) => {}
+        }
     }
 
     fn setting(&mut self, path: &[&str], key: &str, setting: &Setting) {

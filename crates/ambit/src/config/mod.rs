@@ -96,6 +96,9 @@ pub struct System {
     /// Tags that everything in the system inherits.
     #[serde(default)]
     pub tags: BTreeSet<String>,
+    /// What the tools of an `mcp` system return, by name, each with its columns: relations that a scope can name.
+    #[serde(default)]
+    pub relations: BTreeMap<String, Vec<String>>,
     /// The seconds that one call may take.
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 86400))]
@@ -166,8 +169,9 @@ pub struct Tool {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub amount: Option<String>,
-    /// Tags of what the tool returns.
-    pub returns: BTreeSet<String>,
+    /// What the tool returns: which part of its result is which column of which relation (then results are cut to what the scope
+    /// lets the agent read), or only the tags of it.
+    pub returns: Returns,
     /// Whether what the tool does can be taken back; counts as not unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reversible: Option<bool>,
@@ -176,6 +180,23 @@ pub struct Tool {
     pub reads: Option<bool>,
     /// Tags of the tool itself.
     pub tags: BTreeSet<String>,
+}
+
+/// What a tool returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Returns {
+    /// The tags of it.
+    Tags(BTreeSet<String>),
+    /// By path into the result: a column (`SYSTEM.RELATION.COLUMN`), a relation whose columns stand there by name, or the tool
+    /// itself, for what belongs to the call alone.
+    Parts(BTreeMap<String, String>),
+}
+
+impl Default for Returns {
+    fn default() -> Returns {
+        Returns::Tags(BTreeSet::new())
+    }
 }
 
 /// One thing that calling a tool does.

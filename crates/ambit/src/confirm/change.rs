@@ -9,6 +9,7 @@ use super::{Kept, key, notice};
 use crate::gate::Sent;
 use crate::gate::execute::outcome;
 use crate::gate::means::{Fault, Means};
+use crate::gate::prove::Proved;
 use crate::journal::{Entry, JournalError, Kind};
 use crate::store::{Durability, Put, StoreError};
 
@@ -165,8 +166,8 @@ pub async fn lose(means: &Means, id: &str, because: &str) -> Result<Option<State
 ///
 /// # Errors
 /// When Ambit could not do its work; the hold then stands as executing, and the next start tells it as unknown.
-pub async fn finish(means: &Means, id: &str, sent: Sent) -> Result<Option<State>, Fault> {
-    let said = match &sent {
+pub async fn finish(means: &Means, id: &str, proved: Proved) -> Result<Option<State>, Fault> {
+    let said = match &proved.sent {
         Sent::Result(_) => Outcome::Result,
         Sent::Error(_) => Outcome::Error,
         Sent::NotSent(_) => Outcome::NotSent,
@@ -176,7 +177,7 @@ pub async fn finish(means: &Means, id: &str, sent: Sent) -> Result<Option<State>
     settled(
         change(means, id, Durability::Now, |kept| {
             kept.hold.finish(said, TO_COME, at)?;
-            let entry = outcome(&sent, kept.agent(), kept.hold.binding.action);
+            let entry = outcome(&proved, kept.agent(), kept.hold.binding.action);
             let about = kept.entry(entry.kind, entry.details.clone());
             Ok(Step { entries: vec![Entry { payload: entry.payload, ..about }], ..Step::default() })
         })

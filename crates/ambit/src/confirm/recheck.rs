@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ambit_core::action::Action;
-use ambit_core::decision::Verdict;
+use ambit_core::decision::{self, Verdict};
 use ambit_core::explain;
 
 use super::{Kept, shown};
@@ -118,6 +118,10 @@ pub fn decide(means: &Means, kept: &Kept, bound: Bound) -> Result<Result<Checked
         Verdict::Hold => used.charge(&decision.charges),
     };
     drop(used);
+    // People confirmed a call of which so much is seen, and no more; with less by now, theirs is another call.
+    if decision::Bound::returns(&decision.bounds) != decision::Bound::returns(&kept.bounds) {
+        return Ok(Err("what the agent may see of its result is another thing now".to_owned()));
+    }
     match charges {
         Some(charges) => Ok(Ok(Checked { judge, action, charges })),
         None => Ok(Err("what it uses up cannot be counted".to_owned())),

@@ -7,6 +7,7 @@ use ambit_core::action::{Action, Digest};
 use ambit_core::could::could;
 use ambit_core::decide::{Facts, Unused};
 use ambit_core::effect::Verb;
+use ambit_core::returns;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
@@ -17,6 +18,7 @@ use crate::gate::Answer;
 use crate::gate::judge::Judge;
 use crate::gate::mcp::held::Held;
 use crate::gate::mcp::names::Naming;
+use crate::gate::mcp::shown::shown;
 use crate::gate::mcp::{Caller, News, Passage, Tool};
 use crate::gate::means::{InForce, Means};
 use crate::gate::pass::pass;
@@ -78,6 +80,18 @@ impl AgentPassage {
         resource.is_some_and(|resource| could(policy, resource, verb, &facts))
     }
 
+    /// The definition of a tool as this agent is shown it.
+    fn shown(&self, judge: &Judge, system: &str, name: &str, definition: Box<RawValue>) -> Option<Box<RawValue>> {
+        let policy = judge.policy();
+        let task = self.session.task.as_ref().map(|task| judge.task(task));
+        let facts = Facts { now: Some(self.means.now()), task: task.as_ref(), usage: &Unused };
+        let id = policy.catalog().system_named(system).and_then(|id| policy.catalog().resource_named(id, name));
+        match id.and_then(|id| returns::cut(policy, id, &facts)) {
+            Some(cut) => shown(&definition, &cut.returns),
+            None => Some(definition),
+        }
+    }
+
     fn list_tools(&self, judge: &Judge, fleet: &Fleet) -> Arc<[Tool]> {
         let mut tools = Vec::new();
         for system in fleet.names() {
@@ -85,6 +99,7 @@ impl AgentPassage {
             for (name, definition) in &locked.tools {
                 let Ok(raw) = RawValue::from_string(definition.definition.clone()) else { continue };
                 let visible = self.could_verb(judge, system, name, Verb::Call);
+                let Some(raw) = self.shown(judge, system, name, raw) else { continue };
                 tools.push(Tool { system: system.clone(), name: name.clone(), definition: raw, visible });
             }
         }

@@ -1,8 +1,11 @@
 //! The records of an asking, as they go into the journal.
 
-use ambit_core::decision::{Decision, Verdict};
+use std::collections::BTreeSet;
+
+use ambit_core::decision::{Bound, Decision, Verdict};
 use ambit_core::effect::{Effect, Verb};
 use ambit_core::reading::Reading;
+use ambit_core::returns::NamedPart;
 use serde_json::{Value, json};
 
 use super::judge::Judge;
@@ -63,7 +66,7 @@ fn decided(case: &Case<'_>, decision: &Decision, more: Value) -> Entry {
             "unread": ground.unread,
             "why": ground.why,
         })).collect::<Vec<_>>(),
-        "bounds": decision.bounds.as_slice(),
+        "bounds": decision.bounds.iter().map(bound).collect::<Vec<_>>(),
         "charges": decision.charges.iter().map(|charge| json!({
             "limit": case.judge.limit(charge.limit).map(|limit| limit.name.as_str()), "amount": charge.amount,
         })).collect::<Vec<_>>(),
@@ -72,6 +75,13 @@ fn decided(case: &Case<'_>, decision: &Decision, more: Value) -> Entry {
         all.extend(more);
     }
     Entry { details, ..about(Kind::Decided, case.ask) }
+}
+
+/// A bound, short: parts of a result are named as what they are, each once.
+fn bound(bound: &Bound) -> Value {
+    let Bound::Returns(returns) = bound else { return json!(bound) };
+    let names = |parts: &[NamedPart]| parts.iter().map(NamedPart::name).collect::<BTreeSet<_>>();
+    json!({ "returns": { "kept": names(&returns.kept), "withheld": names(&returns.withheld) } })
 }
 
 pub(crate) fn allowed(case: &Case<'_>, decision: Decision, charges: Vec<Put>) -> Draft {

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::entries::flight_key;
 use super::means::{Fault, Means};
+use super::prove::{Proved, prove};
 use super::refuse::Refusal;
 use super::session::Session;
 use super::talk::{Party, Talk};
@@ -41,39 +42,53 @@ pub(crate) async fn allowed(
     let Some(_aloft) = means.flights.begin(&session.agent, &means.stops) else {
         // Stopped between the decision and the sending.
         let refusal = Refusal::of_stop(means, &session.agent);
-        record(means, session, sending, &Sent::NotSent("the agent was stopped".into())).await?;
+        let proved = prove(&[], Sent::NotSent("the agent was stopped".into()));
+        record(means, session, sending, &proved).await?;
         return Ok(refusal.map_or_else(|| Answer::Fault("not sent".into()), Refusal::into_answer));
     };
     let called = format!("{}.{}", escape(&permit.action().system), escape(&permit.action().name));
-    let sent = if talk.is_cancelled() {
-        Sent::NotSent("whoever asked for it cancelled it".into())
+    let proved = if talk.is_cancelled() {
+        prove(&[], Sent::NotSent("whoever asked for it cancelled it".into()))
     } else {
-        // What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
-        let talk = if permit.bounds().is_empty() { talk.clone() } else { talk.muted() };
         let system = permit.action().system.clone();
         let about = relay::About { session, system, ask: &sending.id, action: sending.digest };
-        let (relayed, asked) = talk.relayed();
-        relay::until_sent(means, &about, &talk, asked, means.systems.send(permit, &relayed)).await
+        send(means, permit, talk, Some(&about)).await
     };
-    if let (Sent::Unknown(why), true) = (&sent, sending.changes) {
+    if let (Sent::Unknown(why), true) = (&proved.sent, sending.changes) {
         let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));
         let notice = notice::put(means.now(), means.chance()?, &session.agent, text);
         means.record(Vec::new(), move |_| vec![notice], Durability::Soon).await?;
     }
-    match record(means, session, sending, &sent).await {
-        Ok(()) => Ok(answer(sent)),
+    match record(means, session, sending, &proved).await {
+        Ok(()) => Ok(answer(proved.sent)),
         // It moved, and nothing says what came of it: that is told, and told again at the next start.
-        Err(fault) if !matches!(sent, Sent::NotSent(_)) => {
+        Err(fault) if !matches!(proved.sent, Sent::NotSent(_)) => {
             Ok(Answer::OutcomeUnknown(format!("it was sent, but what came of it could not be recorded: {fault}")))
         }
         Err(fault) => Err(fault),
     }
 }
 
+/// Sends what a permit owns, and holds what comes back to the bounds that the permit carries. There is no other way to send.
+/// `about`: for whom a server may be answered meanwhile.
+async fn send(means: &Means, permit: Permit, talk: &Talk, about: Option<&relay::About<'_>>) -> Proved {
+    let bounds = permit.bounds().to_vec();
+    // What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
+    let talk = if bounds.is_empty() { talk.clone() } else { talk.muted() };
+    let sent = match about {
+        Some(about) => {
+            let (relayed, asked) = talk.relayed();
+            relay::until_sent(means, about, &talk, asked, means.systems.send(permit, &relayed)).await
+        }
+        None => means.systems.send(permit, &talk).await,
+    };
+    prove(&bounds, sent)
+}
+
 /// Records what came of an allowed action, before its agent hears of it. Should the power go before the record is on the
 /// disk, the action is told as unknown at the next start, which is true of everything but the agent.
-async fn record(means: &Means, session: &Session, sending: &Sending, sent: &Sent) -> Result<(), Fault> {
-    let mut entry = outcome(sent, &session.agent, sending.digest);
+async fn record(means: &Means, session: &Session, sending: &Sending, proved: &Proved) -> Result<(), Fault> {
+    let mut entry = outcome(proved, &session.agent, sending.digest);
     entry.session = Some(session.id.clone());
     if let Some(details) = entry.details.as_object_mut() {
         details.insert("ask".into(), sending.id.as_str().into());
@@ -137,8 +152,8 @@ pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> 
     };
     // Whoever asked may be gone for long.
     let party = Party { session: permit.action().session.clone(), task: permit.action().task.clone() };
-    let sent = means.systems.send(permit, &Talk::deaf(party)).await;
-    change::finish(means, id, sent).await
+    let proved = send(means, permit, &Talk::deaf(party), None).await;
+    change::finish(means, id, proved).await
 }
 
 /// Executes a hold in a task of its own, which is driven to its end whoever stops waiting for it. `None` when that is
@@ -158,8 +173,8 @@ pub fn begin(means: &Arc<Means>, id: &str) -> Option<JoinHandle<Result<Option<St
 }
 
 /// The record of what came of an action that was sent.
-pub(crate) fn outcome(sent: &Sent, agent: &str, action: Digest) -> Entry {
-    let (kind, payload, details) = match sent {
+pub(crate) fn outcome(proved: &Proved, agent: &str, action: Digest) -> Entry {
+    let (kind, payload, details) = match &proved.sent {
         Sent::Result(bytes) => (Kind::Outcome, Some(bytes), json!({ "outcome": Outcome::Result })),
         Sent::Error(bytes) => (Kind::Outcome, Some(bytes), json!({ "outcome": Outcome::Error })),
         Sent::NotSent(why) => (Kind::Outcome, None, json!({ "outcome": Outcome::NotSent, "why": why })),
@@ -175,6 +190,10 @@ pub(crate) fn outcome(sent: &Sent, agent: &str, action: Digest) -> Entry {
     if let (Some(bytes), Some(details)) = (payload, entry.details.as_object_mut()) {
         details.insert("bytes".into(), bytes.len().into());
         details.insert("digest".into(), Digest::of("ambit/answer/1", &[bytes]).to_string().into());
+        // Names of fields and counts, so that it can stand in the open part.
+        if !proved.withheld.is_empty() {
+            details.insert("withheld".into(), json!(proved.withheld));
+        }
     }
     entry
 }

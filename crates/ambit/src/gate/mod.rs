@@ -8,6 +8,7 @@ pub mod judge;
 pub mod mcp;
 pub mod means;
 pub mod pass;
+pub mod prove;
 pub mod refuse;
 mod relay;
 pub mod rpc;

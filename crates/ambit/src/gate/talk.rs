@@ -20,6 +20,7 @@ struct Line {
     wants: Wants,
     to: Option<mpsc::Sender<Aside>>,
     asks: Option<mpsc::Sender<Asking>>,
+    muted: bool,
     cancelled: watch::Receiver<bool>,
     said: AtomicU32,
 }
@@ -145,12 +146,12 @@ impl Talk {
     #[must_use]
     pub fn deaf(party: Party) -> Talk {
         let cancelled = watch::Sender::new(false).subscribe();
-        Talk::of(party, cancelled)
+        Talk::of(party, cancelled, false)
     }
 
-    fn of(party: Party, cancelled: watch::Receiver<bool>) -> Talk {
+    fn of(party: Party, cancelled: watch::Receiver<bool>, muted: bool) -> Talk {
         let wants = Wants::default();
-        Talk(Some(Arc::new(Line { party, wants, to: None, asks: None, cancelled, said: AtomicU32::new(0) })))
+        Talk(Some(Arc::new(Line { party, wants, to: None, asks: None, muted, cancelled, said: AtomicU32::new(0) })))
     }
 
     /// A line, and the end of whoever asked.
@@ -160,7 +161,7 @@ impl Talk {
         let (asks, asked) = mpsc::channel(1);
         let cancel = watch::Sender::new(false);
         let (to, asks, cancelled) = (Some(to), Some(asks), cancel.subscribe());
-        let line = Line { party, wants, to, asks, cancelled, said: AtomicU32::new(0) };
+        let line = Line { party, wants, to, asks, muted: false, cancelled, said: AtomicU32::new(0) };
         (Talk(Some(Arc::new(line))), Listener { asides, asks: Some(asked), cancel: Cancel(Arc::new(cancel)) })
     }
 
@@ -170,8 +171,8 @@ impl Talk {
         let (asks, asked) = mpsc::channel(1);
         let relayed = self.0.as_ref().map(|line| {
             let (party, wants, to) = (line.party.clone(), line.wants, line.to.clone());
-            let cancelled = line.cancelled.clone();
-            Arc::new(Line { party, wants, to, asks: Some(asks), cancelled, said: AtomicU32::new(0) })
+            let (muted, cancelled) = (line.muted, line.cancelled.clone());
+            Arc::new(Line { party, wants, to, asks: Some(asks), muted, cancelled, said: AtomicU32::new(0) })
         });
         (Talk(relayed), asked)
     }
@@ -201,8 +202,14 @@ impl Talk {
     pub fn muted(&self) -> Talk {
         Talk(self.0.as_ref().and_then(|line| {
             let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
-            Talk::of(party, cancelled).0
+            Talk::of(party, cancelled, true).0
         }))
+    }
+
+    /// Whether nothing may be said beside the answer.
+    #[must_use]
+    pub fn is_muted(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| line.muted)
     }
 
     /// What is wanted.
@@ -430,6 +437,7 @@ mod tests {
             Talk::open(Party::default(), Wants { progress: true, log: Log::Unasked, ..Wants::default() });
         talk.muted().log(&log("error"));
         assert_eq!((heard.heard_already(), talk.muted().wants()), (None, Wants::default()));
+        assert!(talk.muted().is_muted() && !talk.is_muted());
     }
 
     #[test]

@@ -301,6 +301,7 @@ impl Server {
             cwd: Some(self.system.cwd.display().to_string()),
             tags: BTreeSet::new(),
             timeout_seconds: 60,
+            relations: std::collections::BTreeMap::new(),
             reading_tools: BTreeSet::new(),
             tools: std::collections::BTreeMap::new(),
         }

@@ -12,7 +12,7 @@ use crate::gate::talk::{Party, Talk};
 #[derive(Default)]
 pub(super) struct Calls {
     waiting: BTreeMap<u64, Call>,
-    // Of which task the calls so far were; `Err`: of more than one.
+    // Of which task the calls so far were; `Err`: of more than one, or of one during which nothing may be said.
     task: Option<Result<Option<String>, ()>>,
     // Why there will be no answers any more.
     dead: Option<String>,
@@ -38,7 +38,7 @@ impl Calls {
             return Err(why.clone());
         }
         if let Some(party) = call.talk.party() {
-            self.note(party);
+            self.note(party, call.talk.is_muted());
         }
         self.waiting.insert(id, call);
         Ok(())
@@ -86,7 +86,10 @@ impl Calls {
         }
     }
 
-    fn note(&mut self, party: &Party) {
+    fn note(&mut self, party: &Party, muted: bool) {
+        if muted {
+            self.task = Some(Err(()));
+        }
         match &self.task {
             None => self.task = Some(Ok(party.task.clone())),
             Some(Ok(task)) if *task != party.task => self.task = Some(Err(())),
@@ -95,7 +98,8 @@ impl Calls {
     }
 
     /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
-    /// telling the one about the other, and of two sessions it can mean either: then there is none.
+    /// telling the one about the other, of two sessions it can mean either, and what it was asked for quietly it can tell at
+    /// any time: then there is none.
     pub(super) fn only(&self) -> Option<Talk> {
         if matches!(self.task, Some(Err(()))) {
             return None;

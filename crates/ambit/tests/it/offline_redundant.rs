@@ -26,7 +26,8 @@ fn surroundings() -> Surroundings {
     );
     paper.write(
         "ambit.toml",
-        "[systems.a]\nkind = \"mcp\"\ncommand = [\"a@1.0.0\"]\n\n[people.dana]\nemail = \"dana@acme.example\"\nroles = [\"lead\"]\n\n\
+        "[systems.a]\nkind = \"mcp\"\ncommand = [\"a@1.0.0\"]\nrelations = { r = [\"x\", \"y\"] }\n\
+         [systems.a.tools.pay]\nreturns = { \"x\" = \"a.r.x\", \"all[].y\" = \"a.r.y\", \"count\" = \"a.pay\" }\n\n[people.dana]\nemail = \"dana@acme.example\"\nroles = [\"lead\"]\n\n\
          [agents.x]\nscope = \"x.md\"\nsystems = [\"a\"]\n",
     );
     Surroundings::of(&Home::open(&paper.path("ambit.toml")).unwrap(), "x").unwrap()
@@ -56,19 +57,37 @@ fn page() -> impl Strategy<Value = String> {
     );
     let confirm = prop::collection::vec((line.clone(), clause(vec!["", ", by lead", ", for any task but t"])), 0..3);
     let cannot = prop::collection::vec((line, clause(vec!["", ", for t"])), 0..3);
-    (can, confirm, cannot, any::<bool>()).prop_map(|(can, confirm, cannot, refuse)| {
-        let mut page = String::from("---\nagent: x\nowner: dana@acme.example\n");
-        page.push_str(if refuse { "outside: refuse\n" } else { "" });
-        page.push_str("---\n\n# X\n\nX.\n\n## It can read\n\n- nothing\n");
-        for (title, lines) in [("It can write", can), ("A human must confirm", confirm), ("It cannot touch", cannot)] {
-            page.push_str(&format!("\n## {title}\n\n"));
-            for ((fields, tests), clause) in &lines {
-                page.push_str(&format!("- call a.pay{fields}{tests}{clause}\n"));
+    let field = || prop::sample::select(vec!["", " (x)", " (y)", " (x, y)"]);
+    let read = prop::collection::vec((field(), prop::sample::select(vec!["", ", for t"])), 0..3);
+    let stricter = |most| prop::collection::vec((any::<bool>(), field()), 0..most);
+    (can, confirm, cannot, any::<bool>(), read, stricter(2)).prop_map(
+        |(can, confirm, cannot, refuse, read, stricter)| {
+            let mut page = String::from("---\nagent: x\nowner: dana@acme.example\n");
+            page.push_str(if refuse { "outside: refuse\n" } else { "" });
+            page.push_str("---\n\n# X\n\nX.\n\n## It can read\n\n");
+            for (fields, clause) in &read {
+                page.push_str(&format!("- a.r{fields}{clause}\n"));
             }
-            page.push_str(if lines.is_empty() { "- nothing\n" } else { "" });
-        }
-        page
-    })
+            page.push_str(if read.is_empty() { "- nothing\n" } else { "" });
+            for (title, lines) in
+                [("It can write", can), ("A human must confirm", confirm), ("It cannot touch", cannot)]
+            {
+                page.push_str(&format!("\n## {title}\n\n"));
+                for ((fields, tests), clause) in &lines {
+                    page.push_str(&format!("- call a.pay{fields}{tests}{clause}\n"));
+                }
+                let of_results = stricter.iter().filter(|(asks, _)| match title {
+                    "A human must confirm" => *asks,
+                    "It cannot touch" => !asks,
+                    _ => false,
+                });
+                let of_results: Vec<String> = of_results.map(|(_, fields)| format!("- read a.r{fields}\n")).collect();
+                page.push_str(&of_results.concat());
+                page.push_str(if lines.is_empty() && of_results.is_empty() { "- nothing\n" } else { "" });
+            }
+            page
+        },
+    )
 }
 
 fn call() -> impl Strategy<Value = (Attempt, Option<&'static str>)> {
@@ -129,7 +148,7 @@ fn what_is_called_redundant_makes_no_difference_to_any_call() {
                             Trial::Decided { decision, .. } => {
                                 let asked: std::collections::BTreeSet<_> =
                                     decision.confirmers.iter().map(|c| (c.who.clone(), c.within_seconds)).collect();
-                                Some((decision.verdict, asked, decision.charges))
+                                Some((decision.verdict, asked, decision.charges, decision.bounds))
                             }
                             Trial::Refused(_) => None,
                         }

@@ -1,6 +1,6 @@
 //! `ambit test`: scenarios, and which lines they hold.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::company::{Paper, REFUNDS, refunds};
 use crate::offline_try::bank;
@@ -342,4 +342,59 @@ fn what_no_scenario_holds_is_not_released() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     let says = "line 26: no scenario notices when you let it run without a human";
     assert!(ran.err.contains(says), "{}", ran.err);
+}
+
+/// A company of one tool, whose result has fields of a relation.
+fn records(page: &str) -> Paper {
+    let mut paper = Paper::new();
+    paper.tool("crm", "find", json!({"name": {"type": "string"}}));
+    paper.write(
+        "ambit.toml",
+        "[systems.crm]\nkind = \"mcp\"\ncommand = [\"crm@1.0.0\"]\nreading-tools = [\"find\"]\n\
+         relations = { customers = [\"id\", \"name\", \"ssn\"] }\n\
+         [systems.crm.tools.find]\nreturns = { \"customers[]\" = \"crm.customers\" }\n\
+         [people.dana]\nemail = \"dana@acme.example\"\n[agents.x]\nscope = \"SCOPE.md\"\nsystems = [\"crm\"]\n",
+    );
+    paper.write("SCOPE.md", page);
+    paper
+}
+
+fn reads(lines: &str, cannot: &str, scenario: &str) -> String {
+    format!(
+        "---\nagent: x\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# X\n\nX.\n\n## It can read\n\n- crm.find\n{lines}\n\
+         ## It can write\n\n- nothing\n\n## A human must confirm\n\n- nothing\n\n## It cannot touch\n\n- {cannot}\n\n\
+         ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| {scenario} | allow |\n"
+    )
+}
+
+#[test]
+fn a_scenario_that_sees_a_result_holds_what_is_seen_of_it() {
+    let page = reads("- crm.customers (id, name)\n", "nothing", "Find Ann | `crm.find {\"name\": \"Ann\"}`");
+    let outcome = records(&page).ambit(&["test", "x", "--format", "json"]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.out, outcome.err);
+    // A *cannot* on what nobody lets it see changes nothing; on what a line does, the call shows it.
+    let lines = |page: &str| {
+        let outcome = records(page).ambit(&["test", "x", "--format", "json"]);
+        (outcome.code, outcome.json()["pages"][0]["lines"].as_array().unwrap().last().unwrap()["steps"][0].clone())
+    };
+    let (code, unseen) = lines(&page.replace("- nothing\n\n## Scen", "- crm.customers (ssn)\n\n## Scen"));
+    assert!(code == 0 && unseen["redundant"] == true, "{unseen}");
+    let (code, held) = lines(
+        &page.replace("- nothing\n\n## Scen", "- crm.customers (ssn)\n\n## Scen").replace("(id, name)", "(id, ssn)"),
+    );
+    assert!(code == 0 && held["held-by"] == 0, "{held}");
+}
+
+#[test]
+fn a_line_about_results_that_nothing_holds_gets_a_row_that_holds_it() {
+    let page =
+        reads("- crm.customers (id)\n", "nothing", "Find nobody | `crm.find {}`").replace("| allow |", "| refuse |");
+    let outcome = records(&page).ambit(&["test", "x"]);
+    assert!(
+        outcome.code != 0 && outcome.out.contains("call a tool that gives it back"),
+        "{}{}",
+        outcome.out,
+        outcome.err
+    );
+    assert!(outcome.out.contains("crm.find {\"name\":"), "{}", outcome.out);
 }

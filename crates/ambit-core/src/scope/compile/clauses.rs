@@ -48,6 +48,13 @@ pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>)
                 let help = "write `per hour`, `per day` or `per task`";
                 error("limit-never-counts", format!("`{words}`: one action happens once"), help.into());
             }
+            Counted::Rows | Counted::Times if names_returned(line, setting) => {
+                error(
+                    "limit-not-provable",
+                    format!("`{words}` cannot be counted: what comes back from tools is not"),
+                    "put the limit on the line that lets it call the tool".into(),
+                );
+            }
             Counted::Rows if !reaches_only(line, setting, |k| k == ResourceKind::Relation) => {
                 error(
                     "limit-not-provable",
@@ -69,6 +76,18 @@ pub(super) fn check(line: &Line, setting: &Setting, found: &mut Vec<Diagnostic>)
     if asks {
         people(line, setting, found);
     }
+}
+
+/// Whether the line names something that only comes back from tools.
+fn names_returned(line: &Line, setting: &Setting) -> bool {
+    let catalog = &setting.catalog;
+    line.targets.iter().any(|target| match target {
+        Target::Named { system, name } => {
+            let found = catalog.system_named(system).and_then(|system| catalog.resource_named(system, name));
+            found.and_then(|id| catalog.resource(id)).is_some_and(|resource| catalog.only_returned(resource))
+        }
+        _ => false,
+    })
 }
 
 fn reaches_only(line: &Line, setting: &Setting, fits: impl Fn(ResourceKind) -> bool) -> bool {

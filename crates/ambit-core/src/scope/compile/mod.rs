@@ -143,7 +143,8 @@ pub(crate) fn index(lines: &[PolicyLine], setting: &Setting) -> Index {
     for ((_, resource), entries) in setting.catalog.resources().zip(by_resource) {
         let from = end(&index);
         index.entries.extend(entries);
-        index.places.push(Place { from, to: end(&index), whole: resource.kind != ResourceKind::Relation });
+        let (whole, returns) = (resource.kind != ResourceKind::Relation, !resource.declared.parts.is_empty());
+        index.places.push(Place { from, to: end(&index), whole, returns });
     }
     index
 }

@@ -1,6 +1,6 @@
 //! What the tests and sums of a line look at must exist, and be of a type that the question fits.
 
-use crate::catalog::{Resource, ResourceId, ResourceKind, Shape, Type};
+use crate::catalog::{Catalog, Resource, ResourceId, ResourceKind, Shape, Type};
 use crate::effect::VerbSet;
 use crate::policy::{Mask, Setting};
 use crate::scope::compile::targets::listed;
@@ -30,8 +30,11 @@ pub(super) fn keep_testable(
     let count = reached.len();
     for (id, verbs, mask) in reached {
         let Some(resource) = setting.catalog.resource(id) else { continue };
-        let here: Vec<(usize, Problem)> =
-            wanted.iter().enumerate().filter_map(|(at, wanted)| Some((at, wanted.problem(resource)?))).collect();
+        let here: Vec<(usize, Problem)> = wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(at, wanted)| Some((at, wanted.problem(resource, &setting.catalog)?)))
+            .collect();
         if here.is_empty() || !line.section.is_can() {
             kept.push((id, verbs, mask));
         }
@@ -106,9 +109,9 @@ impl Problem {
 }
 
 impl Wanted<'_> {
-    fn problem(&self, resource: &Resource) -> Option<Problem> {
+    fn problem(&self, resource: &Resource, catalog: &Catalog) -> Option<Problem> {
         let path = print_path(self.path);
-        if resource.kind == ResourceKind::Command {
+        if resource.kind == ResourceKind::Command || catalog.only_returned(resource) {
             return Some(Problem::NotSeen { path });
         }
         let steps = &self.path.steps;

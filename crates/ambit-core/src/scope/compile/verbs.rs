@@ -79,6 +79,18 @@ pub(super) fn on(
                     VerbSet::NONE
                 };
             }
+            if setting.catalog.only_returned(resource) {
+                return if named {
+                    let help = "name the tool that does it: `call SYSTEM.TOOL`; what comes back is granted under `## It can read`";
+                    error(
+                        "verb-does-not-apply",
+                        format!("`{path}` only comes back from tools; nothing else can be done to it"),
+                        help,
+                    )
+                } else {
+                    VerbSet::NONE
+                };
+            }
             if said.is_empty() {
                 return error(
                     "verb-missing",

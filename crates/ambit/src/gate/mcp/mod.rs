@@ -15,6 +15,7 @@ pub mod names;
 mod params;
 mod parked;
 mod reply;
+pub mod shown;
 mod subscription;
 mod tools;
 
@@ -103,7 +104,7 @@ pub struct Tool {
     pub system: String,
     /// Its name there.
     pub name: String,
-    /// The bytes of its definition, as the lock has them.
+    /// The bytes of its definition, as the lock has them; its output schema only as far as the agent sees what it describes.
     pub definition: Box<RawValue>,
     /// Whether there could be a call of it that is not refused.
     pub visible: bool,

@@ -78,7 +78,7 @@ impl Concern {
             if !played.passed {
                 continue;
             }
-            match play.touches() {
+            match play.touches(policy.catalog()) {
                 None => concern.always.push(at),
                 Some(touched) => {
                     for resource in touched {

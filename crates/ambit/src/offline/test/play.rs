@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ambit_core::catalog::ResourceId;
+use ambit_core::catalog::{Catalog, ResourceId};
 use ambit_core::decide::{Facts, decide};
-use ambit_core::decision::{Decision, Verdict};
+use ambit_core::decision::{Bound, Decision, Verdict};
 use ambit_core::effect::Standing;
 use ambit_core::explain::Said;
 use ambit_core::policy::Policy;
 use ambit_core::reading::Reading;
+use ambit_core::returns::Returns;
 use ambit_core::scope::parse::parse_in_task;
 use ambit_core::scope::{InTask, Scenario, Then, Who};
 use ambit_core::task::Task;
@@ -30,11 +31,13 @@ pub(super) struct Play<'a> {
     start: Timestamp,
 }
 
-/// What a scenario sees of a decision. Where it waits for people, it is expected to wait for the same ones.
+/// What a scenario sees of a decision. Where it waits for people, it is expected to wait for the same ones; where something
+/// comes back, to see as much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) verdict: Verdict,
     asked: BTreeSet<(Option<Who>, u64)>,
+    returns: Option<Returns>,
 }
 
 /// What a scenario says that its agent does.
@@ -94,10 +97,12 @@ impl<'a> Play<'a> {
     pub(super) fn seen(&self, policy: &Policy) -> Option<Seen> {
         let read = self.read.as_ref().ok()?;
         match &read.steps.last()?.1 {
-            Ok(_) => read
-                .decide(policy, self.start)
-                .map(|decision| Seen { verdict: decision.verdict, asked: asked(&decision) }),
-            Err(_) => Some(Seen { verdict: Verdict::Refuse, asked: BTreeSet::new() }),
+            Ok(_) => read.decide(policy, self.start).map(|decision| Seen {
+                verdict: decision.verdict,
+                asked: asked(&decision),
+                returns: Bound::returns(&decision.bounds).cloned(),
+            }),
+            Err(_) => Some(Seen { verdict: Verdict::Refuse, asked: BTreeSet::new(), returns: None }),
         }
     }
 
@@ -108,8 +113,8 @@ impl<'a> Play<'a> {
         Some((own.resource, reading.values.get(own.subject?)?))
     }
 
-    /// The resources that its steps touch. `None`: parts of it are unread, so that any line may matter to it.
-    pub(super) fn touches(&self) -> Option<BTreeSet<ResourceId>> {
+    /// The resources that its steps touch, and those of which something comes back. `None`: parts of it are unread, so that any line may matter to it.
+    pub(super) fn touches(&self, catalog: &Catalog) -> Option<BTreeSet<ResourceId>> {
         let Ok(read) = &self.read else { return Some(BTreeSet::new()) };
         let mut touched = BTreeSet::new();
         for reading in read.steps.iter().flat_map(|(_, reading)| reading) {
@@ -117,6 +122,8 @@ impl<'a> Play<'a> {
                 return None;
             }
             touched.extend(reading.effects.iter().map(|effect| effect.resource));
+            let called = reading.effects.iter().filter_map(|effect| catalog.resource(effect.resource));
+            touched.extend(called.flat_map(|resource| &resource.declared.parts).map(|part| part.resource));
         }
         Some(touched)
     }

@@ -52,18 +52,25 @@ pub(super) fn is_redundant(policy: &Policy, weakened: &Weakened<'_>, now: Timest
 
 /// The tools whose calls the line may matter to. `None`: it matters to something else, or to too many.
 fn tools(policy: &Policy, line: &PolicyLine) -> Option<BTreeSet<ResourceId>> {
+    let catalog = policy.catalog();
     let reached: BTreeSet<ResourceId> = line.reaches().map(|(id, _)| id).collect();
-    let is_tool = |id: &ResourceId| policy.catalog().resource(*id).is_some_and(|r| r.kind == ResourceKind::Tool);
-    if !reached.iter().all(is_tool) {
+    let is_tool = |id: &ResourceId| catalog.resource(*id).is_some_and(|r| r.kind == ResourceKind::Tool);
+    // What only comes back from tools matters to their calls alone.
+    let is_returned = |id: &ResourceId| catalog.resource(*id).is_some_and(|r| catalog.only_returned(r));
+    if !reached.iter().all(|id| is_tool(id) || is_returned(id)) {
         return None;
     }
-    let touching = policy
-        .catalog()
-        .resources()
-        .filter(|(_, resource)| resource.declared.effects.iter().any(|effect| reached.contains(&effect.resource)));
+    let touching = catalog.resources().filter(|(_, resource)| touched(resource).any(|id| reached.contains(&id)));
     let mut tools: BTreeSet<ResourceId> = touching.map(|(id, _)| id).collect();
-    tools.extend(&reached);
+    tools.extend(reached.iter().filter(|id| is_tool(id)));
     (tools.len() <= MOST_TOOLS).then_some(tools)
+}
+
+/// What calling it touches, and what comes back of.
+fn touched(resource: &Resource) -> impl Iterator<Item = ResourceId> + '_ {
+    let declared = &resource.declared;
+    let effects = declared.effects.iter().map(|effect| effect.resource);
+    effects.chain(declared.parts.iter().map(|part| part.resource))
 }
 
 /// The kinds of calls of one tool that the lines tell apart.
@@ -79,8 +86,7 @@ struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     fn of(policy: &'a Policy, id: ResourceId, change: Change) -> Option<Kinds<'a>> {
         let resource = policy.catalog().resource(id)?;
-        let touched: BTreeSet<ResourceId> =
-            resource.declared.effects.iter().map(|effect| effect.resource).chain([id]).collect();
+        let touched: BTreeSet<ResourceId> = touched(resource).chain([id]).collect();
         let lines: Vec<&PolicyLine> = policy
             .lines()
             .iter()

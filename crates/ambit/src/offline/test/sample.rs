@@ -27,13 +27,19 @@ pub(super) fn is_callable(policy: &Policy, line: &PolicyLine) -> bool {
     !calls_of(policy, line).is_empty()
 }
 
-/// What can be called that the line speaks of: itself, or through what calling it is declared to do.
+/// What can be called that the line speaks of: itself, or through what calling it is declared to do or to give back.
 fn calls_of<'a>(policy: &'a Policy, line: &PolicyLine) -> Vec<(ResourceId, &'a Resource)> {
     let reached: BTreeSet<ResourceId> = line.reaches().map(|(id, _)| id).collect();
     let touches = |id: ResourceId, resource: &Resource| {
-        reached.contains(&id) || resource.declared.effects.iter().any(|effect| reached.contains(&effect.resource))
+        reached.contains(&id)
+            || resource.declared.effects.iter().any(|effect| reached.contains(&effect.resource))
+            || gives_back(resource, &reached)
     };
     policy.catalog().resources().filter(|(id, resource)| is_call(resource) && touches(*id, resource)).take(4).collect()
+}
+
+fn gives_back(resource: &Resource, reached: &BTreeSet<ResourceId>) -> bool {
+    resource.declared.parts.iter().any(|part| part.field.is_some() && reached.contains(&part.resource))
 }
 
 fn is_call(resource: &Resource) -> bool {
@@ -49,6 +55,7 @@ pub(in crate::offline) fn candidates<'a>(
     known: impl Iterator<Item = (ResourceId, &'a Value)>,
 ) -> Vec<Scenario> {
     let known: Vec<(ResourceId, &Value)> = known.collect();
+    let reached: BTreeSet<ResourceId> = line.reaches().map(|(id, _)| id).collect();
     let mut rows = Vec::new();
     for (id, resource) in calls_of(policy, line) {
         let own = known.iter().filter(|(of, _)| *of == id).map(|(_, arguments)| (*arguments).clone()).take(2);
@@ -60,6 +67,10 @@ pub(in crate::offline) fn candidates<'a>(
         for beside in std::iter::once(None).chain(beside.take(MOST_BESIDE).map(Some)) {
             let made = Made { policy, resource, line: &line.line, beside, change };
             rows.extend(bases.iter().flat_map(|base| made.rows(base)));
+            if gives_back(resource, &reached) {
+                // Any call shows what comes back.
+                rows.extend(bases.iter().filter_map(|base| made.row(&made.within(base))));
+            }
         }
     }
     rows
@@ -85,8 +96,7 @@ struct Made<'a> {
 impl Made<'_> {
     fn rows(&self, base: &Value) -> Vec<Scenario> {
         let (line, resource) = (self.line, self.resource);
-        let tests = self.beside.into_iter().flat_map(|line| &line.tests).chain(&line.tests);
-        let within = tests.fold(base.clone(), |call, test| set(call, &test.path, fitting(test, resource)));
+        let within = self.within(base);
         let calls = match self.change {
             Change::DropTest(at) => line.tests.get(at).map_or_else(Vec::new, |test| beyond(&within, test, resource)),
             Change::DropFields => beyond_fields(&within, line, resource),
@@ -97,6 +107,12 @@ impl Made<'_> {
             Change::Drop | Change::ConfirmToCan | Change::DropTasks => vec![within.clone(), base.clone()],
         };
         calls.iter().filter_map(|call| self.row(call)).collect()
+    }
+
+    /// The call with what the tests want.
+    fn within(&self, base: &Value) -> Value {
+        let tests = self.beside.into_iter().flat_map(|line| &line.tests).chain(&self.line.tests);
+        tests.fold(base.clone(), |call, test| set(call, &test.path, fitting(test, self.resource)))
     }
 
     /// A scenario that makes the call, in the task and after the words that the tests want.

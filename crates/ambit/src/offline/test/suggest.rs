@@ -47,7 +47,14 @@ impl Suggester<'_> {
             return Suggestion { words: String::new(), table: None };
         };
         let found = self.row(line, weakened);
-        let mut words = words(line, weakened.change, self.policy.document().front.outside);
+        let catalog = self.policy.catalog();
+        let comes_back = line.reaches().all(|(id, _)| catalog.resource(id).is_some_and(|r| catalog.only_returned(r)));
+        let mut words = if comes_back {
+            "call a tool that gives it back: as much as the agent sees of its result belongs to what is expected"
+                .to_owned()
+        } else {
+            words(line, weakened.change, self.policy.document().front.outside)
+        };
         if found.is_none() && !sample::is_callable(self.policy, line) {
             words.push_str("; what the line names cannot be read yet, so that no scenario can hold it today");
         }

@@ -14,7 +14,7 @@ fn open() -> House {
 }
 
 /// The address that the daemon said it listens at.
-fn address(house: &House) -> String {
+pub fn address(house: &House) -> String {
     until("it says where it listens", || house.told().contains("agents over HTTP at http://"));
     let told = house.told();
     let rest = told.split("agents over HTTP at http://").nth(1).unwrap();

@@ -8,5 +8,6 @@ mod http;
 mod limits;
 mod meanwhile;
 mod remote;
+mod returns;
 mod servers;
 mod wire;

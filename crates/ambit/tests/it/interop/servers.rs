@@ -100,7 +100,7 @@ const FEATURES: &str = "demo://resource/static/document/features.md";
 const SYSTEMS: [&str; 3] = ["files", "memory", "everything"];
 
 /// The command of a server, before which lines are kept in `heard-SYSTEM` of the installation.
-fn command(system: &str) -> Vec<String> {
+pub fn command(system: &str) -> Vec<String> {
     let index = peers::dir().join(format!(
         "node_modules/@modelcontextprotocol/server-{}/dist/index.js",
         match system {
