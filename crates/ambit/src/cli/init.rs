@@ -17,10 +17,11 @@ use super::token::{self, TokenArgs};
 use super::{Exit, Trouble, link};
 use crate::config::{self, find, is_address, is_name};
 use crate::escape::escape;
-use crate::import::formats::{self, ClientFile, Place, What};
+use crate::import::entry::{NO_CREDENTIAL, What};
+use crate::import::formats::{self, ClientFile, Place};
 use crate::import::plan::{self, Texts};
 use crate::import::questions::{self, Answers, Offer, offers};
-use crate::import::server::{Blocked, Server, Surroundings, servers};
+use crate::import::server::{Blocked, Server, Stays, Surroundings, none_go, servers};
 use crate::import::{draft, names, reach, undo, write};
 use crate::inventory::look;
 use crate::keys::Secret;
@@ -104,18 +105,18 @@ pub fn run(args: &InitArgs, options: &Options) -> anyhow::Result<Exit> {
         },
         people: people_directory(),
     };
-    let (mut servers, stays) = servers(&file, &args.only, &around).map_err(blocked)?;
+    let (mut servers, mut stays) = servers(&file, &args.only, &around).map_err(blocked)?;
     told::note_reach(&mut servers, &file);
     let owner = owner(args, talk.as_ref())?;
     let person = person_of(&owner, &agent);
     if let Some(talk) = &talk {
         say(&told::commands(&file, &servers));
-        if !talk.agreed("start them, to ask what they offer?")? {
+        if !talk.agreed("start and call them, to ask what they offer?")? {
             say("nothing was started, and nothing was written");
             return Ok(Exit::Refused);
         }
     }
-    let (lock, left_out) = look_at(&mut servers, &dir)?;
+    let (lock, left_out) = look_at(&mut servers, &mut stays, &dir)?;
     let all: Vec<Offer> = lock.systems.iter().flat_map(|(name, system)| offers(name, system)).collect();
     let (answers, purpose) = match &talk {
         Some(talk) => {
@@ -195,7 +196,7 @@ fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Resu
                     say(&format!("`{shown}` goes through Ambit already"));
                     continue;
                 }
-                let names = programs_of(&file);
+                let names = servers_of(&file);
                 if !names.is_empty() {
                     found.push((place, format!("{shown} ({}): {}", file.place.client.name(), names.join(", "))));
                 }
@@ -208,14 +209,14 @@ fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Resu
     match (found.len(), talk) {
         (0, _) => Err(Trouble::new(
             Exit::Usage,
-            "no client was found that starts servers by itself",
-            "name its file with `--from FILE`; a server over the network is not imported yet, `ambit.toml` takes it by hand",
+            "no client was found that has servers of its own",
+            "name its file with `--from FILE`",
         )
         .into()),
         (1, _) => Ok(found.remove(0).0),
         (_, None) => {
             say(&format!("found{}", list(&found)));
-            let message = "several clients start servers by themselves";
+            let message = "several clients have servers of their own";
             Err(Trouble::new(Exit::Usage, message, "say which one to import with `--from FILE`").into())
         }
         (count, Some(talk)) => loop {
@@ -231,10 +232,10 @@ fn choose(here: &Path, home: Option<&Path>, talk: Option<&Talk>) -> anyhow::Resu
     }
 }
 
-fn programs_of(file: &ClientFile) -> Vec<String> {
+fn servers_of(file: &ClientFile) -> Vec<String> {
     let entries = file.holders.iter().flat_map(|holder| &holder.entries);
-    let programs = entries.filter(|entry| matches!(entry.what, What::Program(_) | What::Wrong(_)));
-    programs.map(|entry| escape(&entry.name)).collect()
+    let servers = entries.filter(|entry| matches!(entry.what, What::Program(_) | What::Endpoint(_) | What::Wrong(_)));
+    servers.map(|entry| escape(&entry.name)).collect()
 }
 
 fn agent(args: &InitArgs, file: &ClientFile) -> Result<String, Trouble> {
@@ -290,27 +291,41 @@ fn person_of(owner: &str, agent: &str) -> String {
 }
 
 /// Asks every server what it offers. One that does not start with the version that is installed is tried as its client
-/// has it.
-fn look_at(servers: &mut [Server], dir: &Path) -> anyhow::Result<(Lock, Vec<String>)> {
+/// has it; one that wants a credential which nobody wrote down stays with its client.
+fn look_at(servers: &mut Vec<Server>, stays: &mut Vec<Stays>, dir: &Path) -> anyhow::Result<(Lock, Vec<String>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let today = Real.now().date();
     let (mut lock, mut left_out) = (Lock::new(), Vec::new());
     let progress = Progress::new("looking", servers.len() as u64);
-    for server in servers {
+    let (mut go, mut signed_in) = (Vec::new(), Vec::new());
+    for mut server in servers.drain(..) {
         progress.now(&server.entry);
         let mut seen = runtime.block_on(look(&server.for_today(), dir, None, today));
         if seen.is_err() && server.unpinned.is_some() {
             server.unpin();
             seen = runtime.block_on(look(&server.for_today(), dir, None, today));
         }
-        let seen = seen.map_err(|error| {
-            let message = format!("the server `{}` does not say what it offers: {error}", server.entry);
-            let help = "mend it, or leave it out by naming the others with `--only`; nothing was written";
-            Trouble::new(Exit::Fault, message, help)
-        })?;
+        progress.step();
+        let seen = match seen {
+            Err(error) if error.wants_credential() && !server.has_credential() => {
+                signed_in.push(Stays { server: server.entry, why: NO_CREDENTIAL.to_owned() });
+                continue;
+            }
+            Err(error) => {
+                let message = format!("the server `{}` does not say what it offers: {error}", server.entry);
+                let help = "mend it, or leave it out by naming the others with `--only`; nothing was written";
+                return Err(Trouble::new(Exit::Fault, message, help).into());
+            }
+            Ok(seen) => seen,
+        };
         left_out.extend(seen.left_out.iter().map(|what| format!("{}: {what}", server.system.name)));
         lock.systems.insert(server.system.name.clone(), seen.system);
-        progress.step();
+        go.push(server);
+    }
+    *servers = go;
+    stays.extend(signed_in);
+    if servers.is_empty() {
+        return Err(blocked(none_go(stays)).into());
     }
     Ok((lock, left_out))
 }

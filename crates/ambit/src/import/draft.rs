@@ -17,12 +17,42 @@ use crate::config::{Secret, Setting};
 pub struct System {
     /// Its name.
     pub name: String,
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Where it starts.
-    pub cwd: PathBuf,
-    /// What it finds in its environment, by reference.
-    pub env: Vec<(String, Setting)>,
+    /// How it is reached.
+    pub reach: Reach,
+}
+
+/// How a system is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A program that is started.
+    Program {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Where it starts.
+        cwd: PathBuf,
+        /// What it finds in its environment, by reference.
+        env: Vec<(String, Setting)>,
+    },
+    /// An endpoint over HTTP.
+    Endpoint {
+        /// Where it is, by reference where it holds a secret.
+        url: Setting,
+        /// The bearer token, by reference.
+        token: Option<Secret>,
+        /// What else goes with every request, by reference.
+        headers: Vec<(String, Setting)>,
+    },
+}
+
+impl System {
+    /// The program and its arguments; nothing for an endpoint.
+    #[must_use]
+    pub fn command(&self) -> &[String] {
+        match &self.reach {
+            Reach::Program { command, .. } => command,
+            Reach::Endpoint { .. } => &[],
+        }
+    }
 }
 
 /// The text of `ambit.toml`.
@@ -32,9 +62,21 @@ pub fn config(head: &str, systems: &[System], answers: &Answers, agent: &str, pe
     // Writing to a string does not fail.
     for system in systems {
         let _ = write!(out, "\n[systems.{}]\nkind = \"mcp\"\n", system.name);
-        let words: Vec<String> = system.command.iter().map(|word| quoted(word)).collect();
-        let _ = writeln!(out, "command = [{}]", words.join(", "));
-        let _ = writeln!(out, "cwd = {}", quoted(&system.cwd.display().to_string()));
+        let (table, settings) = match &system.reach {
+            Reach::Program { command, cwd, env } => {
+                let words: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+                let _ = writeln!(out, "command = [{}]", words.join(", "));
+                let _ = writeln!(out, "cwd = {}", quoted(&cwd.display().to_string()));
+                ("env", env)
+            }
+            Reach::Endpoint { url, token, headers } => {
+                let _ = writeln!(out, "url = {}", reference(url));
+                if let Some(token) = token {
+                    let _ = writeln!(out, "token = {}", reference(&Setting::Secret(token.clone())));
+                }
+                ("headers", headers)
+            }
+        };
         let reading: BTreeSet<&str> = answers
             .iter()
             .filter(|(offer, section)| offer.system == system.name && offer.tool && **section == Section::CanRead)
@@ -44,9 +86,9 @@ pub fn config(head: &str, systems: &[System], answers: &Answers, agent: &str, pe
             let words: Vec<String> = reading.into_iter().map(quoted).collect();
             let _ = writeln!(out, "reading-tools = [{}]", words.join(", "));
         }
-        if !system.env.is_empty() {
-            let _ = write!(out, "\n[systems.{}.env]\n", system.name);
-            for (name, setting) in &system.env {
+        if !settings.is_empty() {
+            let _ = write!(out, "\n[systems.{}.{table}]\n", system.name);
+            for (name, setting) in settings {
                 let _ = writeln!(out, "{} = {}", key(name), reference(setting));
             }
         }
@@ -167,22 +209,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_it_was_meant() {
-        let systems = [System {
-            name: "fs".into(),
-            command: vec!["/usr/bin/npx".into(), "a \"b\" \\ \u{1b}[31m\n".into()],
-            cwd: "/srv/shop".into(),
-            env: vec![
-                ("A_TOKEN".into(), Setting::Secret(Secret::File("private/fs.A_TOKEN".into()))),
+        let settings = |token: &str| -> Vec<(String, Setting)> {
+            vec![
+                (token.into(), Setting::Secret(Secret::File(format!("private/fs.{token}")))),
                 ("odd name".into(), Setting::Secret(Secret::Env("X".into()))),
                 ("EMPTY".into(), Setting::Plain(String::new())),
-            ],
-        }];
+            ]
+        };
+        let command = vec!["/usr/bin/npx".into(), "a \"b\" \\ \u{1b}[31m\n".into()];
+        let reach = Reach::Program { command, cwd: "/srv/shop".into(), env: settings("A_TOKEN") };
+        let token = Secret::Env("TICKETS".into());
+        let url = Setting::Plain("https://tickets.example/mcp".into());
+        let far = Reach::Endpoint { url, token: Some(token), headers: settings("X-Api-Key") };
+        let systems = [System { name: "fs".into(), reach }, System { name: "tickets".into(), reach: far }];
         let text = config("Written\nby", &systems, &answers(), "shop", ("dana.o", "dana.o@acme.example"));
         let (config, found) = crate::config::read(&text);
         let config = config.unwrap_or_else(|| panic!("{found:?}\n{text}"));
         let system = &config.systems["fs"];
-        assert_eq!(system.command, systems[0].command);
-        assert_eq!(system.env, systems[0].env.iter().cloned().collect());
+        assert_eq!(system.command, systems[0].command());
+        assert_eq!(system.env, settings("A_TOKEN").into_iter().collect());
+        let far = &config.systems["tickets"];
+        assert_eq!(Some(Setting::Plain("https://tickets.example/mcp".into())), far.url);
+        assert_eq!(Some(Secret::Env("TICKETS".into())), far.token);
+        assert_eq!(far.headers, settings("X-Api-Key").into_iter().collect());
         assert!(system.reads("read_file") && !system.reads("resource") && !system.reads("write_file"));
     }
 

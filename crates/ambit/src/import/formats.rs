@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jsonc_parser::ast::{Object, Value};
 
 use super::document::{self, DocumentError, member, members, object_at};
-use crate::escape::escape;
+use super::entry::{Entry, entries};
 
 /// The most bytes of a client's file that are read. Claude Code keeps its history in the same file.
 pub const MOST_BYTES: u64 = 64 << 20;
@@ -137,50 +137,6 @@ pub struct Holder {
     pub entries: Vec<Entry>,
 }
 
-/// One server, as the client has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name there.
-    pub name: String,
-    /// What it is.
-    pub what: What,
-}
-
-/// What an entry is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// A program that the client starts.
-    Program(Program),
-    /// A server elsewhere, or of a kind that Ambit does not speak: why it stays.
-    Stays(String),
-    /// Ambit itself.
-    Ambit,
-    /// Nothing that could be started: what is wrong.
-    Wrong(String),
-}
-
-/// A program, in the client's own words.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Program {
-    /// The program.
-    pub command: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Its environment; values may be secrets.
-    pub env: Vec<(String, String)>,
-    /// The directory it starts in, where one is said.
-    pub cwd: Option<String>,
-    /// Keys that Ambit has no use for.
-    pub unused: Vec<String>,
-}
-
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Program").field("command", &self.command).field("env", &names).finish_non_exhaustive()
-    }
-}
-
 /// Why a file gives nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
@@ -277,72 +233,6 @@ fn holders(root: &Object<'_>, place: &Place, here: &Path) -> Result<Found, Docum
     Ok((found, elsewhere))
 }
 
-fn entries(object: &Object<'_>) -> Result<Vec<Entry>, DocumentError> {
-    let entry = |(name, value): (&str, &Value<'_>)| Ok(Entry { name: name.to_owned(), what: what(value)? });
-    members(object)?.into_iter().map(entry).collect()
-}
-
-fn what(value: &Value<'_>) -> Result<What, DocumentError> {
-    let Value::Object(object) = value else { return Ok(What::Wrong("it is not an object".to_owned())) };
-    let mut program =
-        Program { command: String::new(), args: Vec::new(), env: Vec::new(), cwd: None, unused: Vec::new() };
-    let mut kind = None;
-    let mut has_url = false;
-    let wrong = |key: &str, wanted: &str| Ok(What::Wrong(format!("its `{key}` is not {wanted}")));
-    for (key, value) in members(object)? {
-        match (key, value) {
-            ("command", Value::StringLit(text)) => program.command = text.value.clone().into_owned(),
-            ("command", _) => return wrong(key, "text"),
-            ("args", Value::Array(items)) => {
-                for item in &items.elements {
-                    let Value::StringLit(text) = item else { return wrong(key, "a list of texts") };
-                    program.args.push(text.value.clone().into_owned());
-                }
-            }
-            ("args", Value::NullKeyword(_)) | ("env", Value::NullKeyword(_)) => {}
-            ("args", _) => return wrong(key, "a list of texts"),
-            ("env", Value::Object(env)) => {
-                for (name, value) in members(env)? {
-                    let value = match value {
-                        Value::StringLit(text) => text.value.clone().into_owned(),
-                        Value::NumberLit(number) => number.value.to_owned(),
-                        Value::BooleanLit(truth) => truth.value.to_string(),
-                        _ => return Ok(What::Wrong(format!("`{}` in its `env` is not text", escape(name)))),
-                    };
-                    program.env.push((name.to_owned(), value));
-                }
-            }
-            ("env", _) => return wrong(key, "an object"),
-            ("cwd", Value::StringLit(text)) => program.cwd = Some(text.value.clone().into_owned()),
-            ("type" | "transport", Value::StringLit(text)) => kind = Some(text.value.clone().into_owned()),
-            ("url" | "serverUrl" | "httpUrl", _) => has_url = true,
-            ("envFile", _) => {
-                let why = "it takes its environment from a file (`envFile`), which only its client reads: put those variables into `env`";
-                return Ok(What::Wrong(why.to_owned()));
-            }
-            _ => program.unused.push(key.to_owned()),
-        }
-    }
-    let stdio = kind.as_deref().is_none_or(|kind| kind == "stdio");
-    Ok(match (stdio, has_url, program.command.is_empty()) {
-        (false, _, _) | (true, true, true) => {
-            let kind = kind.filter(|_| !stdio).unwrap_or_else(|| "remote".to_owned());
-            What::Stays(format!(
-                "a server over the network (`{}`), which is not imported yet; docs/guide/remote-servers.md says how to add it",
-                escape(&kind)
-            ))
-        }
-        (true, _, true) => What::Wrong("it has neither a `command` nor a `url`".to_owned()),
-        (true, _, false) if is_ambit(&program) => What::Ambit,
-        (true, _, false) => What::Program(program),
-    })
-}
-
-fn is_ambit(program: &Program) -> bool {
-    let name = program.command.rsplit('/').next().unwrap_or_default();
-    name == "ambit" && program.args.iter().any(|word| word == "mcp")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,40 +279,6 @@ mod tests {
         assert_eq!(names, ["memory", "fs"]);
         assert_eq!(holders[1].base.as_deref(), Some(Path::new("/srv/shop")));
         assert_eq!(elsewhere, BTreeMap::from([("/srv".to_owned(), 1), ("/srv/other".to_owned(), 2)]));
-    }
-
-    #[test]
-    fn what_an_entry_is_shows_in_its_keys() {
-        let text = r#"{"servers": {
-          "a": {"type": "stdio", "command": "/usr/bin/a", "args": ["1"], "env": {"N": 5}, "cwd": "x", "dev": {}},
-          "b": {"type": "http", "url": "https://b"},
-          "c": {"url": "https://c"},
-          "d": {"command": "/opt/ambit", "args": ["--config", "x", "mcp", "--agent", "shop"]},
-          "e": {"command": "e", "args": [1]},
-          "f": {},
-          "g": "x",
-          "h": {"command": "h", "envFile": ".env"}
-        }, /* VS Code */ "inputs": [],}"#;
-        let (holders, _) = read_as("/srv/shop/.vscode/mcp.json", text, "/srv/shop").unwrap();
-        let what: Vec<String> = holders[0]
-            .entries
-            .iter()
-            .map(|entry| match &entry.what {
-                What::Program(program) => format!("{program:?} {:?}", program.unused),
-                What::Stays(why) | What::Wrong(why) => why.clone(),
-                What::Ambit => "ambit".to_owned(),
-            })
-            .collect();
-        insta::assert_snapshot!(what.join("\n"), @r#"
-        Program { command: "/usr/bin/a", env: ["N"], .. } ["dev"]
-        a server over the network (`http`), which is not imported yet; docs/guide/remote-servers.md says how to add it
-        a server over the network (`remote`), which is not imported yet; docs/guide/remote-servers.md says how to add it
-        ambit
-        its `args` is not a list of texts
-        it has neither a `command` nor a `url`
-        it is not an object
-        it takes its environment from a file (`envFile`), which only its client reads: put those variables into `env`
-        "#);
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! One server of a client's file as a system of `ambit.toml`: its program found and pinned, its values by reference, and
-//! kept away from Ambit's own files.
+//! kept away from Ambit's own files. Servers over HTTP are in `endpoint.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::formats::{ClientFile, Holder, Program, What};
+use super::draft::Reach;
+use super::entry::{Program, What};
+use super::formats::{ClientFile, Holder};
 use super::plan::PRIVATE;
 use super::reach::{Own, reached};
 use super::values::{self, Kept, Sources};
-use super::{draft, names, programs};
+use super::{draft, endpoint, names, programs};
 use crate::config::{self, Setting};
 use crate::escape::escape;
 use crate::keys::Secret;
@@ -43,8 +45,10 @@ pub struct Server {
     pub system: draft::System,
     /// The command as the client has it, where the written one says a version that the client's does not.
     pub unpinned: Option<Vec<String>>,
-    /// What it finds in its environment today, to ask it what it offers.
+    /// What it finds in its environment today, or in the headers of each request, to ask it what it offers.
     pub today: Vec<(String, Secret)>,
+    /// Where an endpoint is today; `None` for a program.
+    pub today_url: Option<Secret>,
     /// The values that move into files of their own: name of the file and value.
     pub moved: Vec<(String, Secret)>,
     /// What the person should know.
@@ -135,15 +139,29 @@ pub fn servers(
                     let name = names::system(&entry.name, &mut taken);
                     go.push(server(&entry.name, at, name, program, holder, around)?);
                 }
+                What::Endpoint(endpoint) => {
+                    let mut after = taken.clone();
+                    let name = names::system(&entry.name, &mut after);
+                    match endpoint::server(&entry.name, at, name, endpoint, holder, around)? {
+                        Ok(server) => {
+                            taken = after;
+                            go.push(server);
+                        }
+                        Err(why) => stay.push(stays(&why)),
+                    }
+                }
             }
         }
     }
-    if go.is_empty() {
-        let why: Vec<String> = stay.iter().map(|one| format!("`{}` is {}", escape(&one.server), one.why)).collect();
-        let help = if why.is_empty() { "it has no servers".to_owned() } else { why.join("; ") };
-        return Err(Blocked::new("no server of the file can go behind Ambit", help));
-    }
-    Ok((go, stay))
+    if go.is_empty() { Err(none_go(&stay)) } else { Ok((go, stay)) }
+}
+
+/// No server of the file can go behind Ambit; these stay.
+#[must_use]
+pub fn none_go(stay: &[Stays]) -> Blocked {
+    let why: Vec<String> = stay.iter().map(|one| format!("`{}` is {}", escape(&one.server), one.why)).collect();
+    let help = if why.is_empty() { "it has no servers".to_owned() } else { why.join("; ") };
+    Blocked::new("no server of the file can go behind Ambit", help)
 }
 
 fn server(
@@ -155,16 +173,8 @@ fn server(
     around: &Surroundings<'_>,
 ) -> Result<Server, Blocked> {
     let shown = escape(entry);
-    let mut notes = Vec::new();
-    if name != entry {
-        notes.push(format!("it is called `{name}` here, because a page could not say `{shown}`"));
-    }
-    if !program.unused.is_empty() {
-        let keys: Vec<String> = program.unused.iter().map(|key| format!("`{}`", escape(key))).collect();
-        notes.push(format!("not carried over: {}", keys.join(", ")));
-    }
-    let sources =
-        Sources { workspace: of.base.as_deref(), home: around.home, variable: around.variable, ask: around.ask };
+    let mut notes = remarks(entry, &name, &program.unused);
+    let sources = sources(of, around);
     let blocked = |what: String, error: &values::ValueError| {
         Blocked::new(format!("{what} of the server `{shown}` cannot be carried over: {error}"), error.help())
     };
@@ -207,9 +217,10 @@ fn server(
     let mut server = Server {
         entry: entry.to_owned(),
         holder,
-        system: draft::System { name, command, cwd, env: Vec::new() },
+        system: draft::System { name, reach: Reach::Program { command, cwd, env: Vec::new() } },
         unpinned,
         today: Vec::new(),
+        today_url: None,
         moved: Vec::new(),
         notes,
     };
@@ -218,41 +229,37 @@ fn server(
     Ok(server)
 }
 
+/// What is worth saying of how an entry was read.
+pub(super) fn remarks(entry: &str, name: &str, unused: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if name != entry {
+        notes.push(format!("it is called `{name}` here, because a page could not say `{}`", escape(entry)));
+    }
+    if !unused.is_empty() {
+        let keys: Vec<String> = unused.iter().map(|key| format!("`{}`", escape(key))).collect();
+        notes.push(format!("not carried over: {}", keys.join(", ")));
+    }
+    notes
+}
+
+/// Where the values of a server in that object come from.
+pub(super) fn sources<'a>(of: &'a Holder, around: &'a Surroundings<'_>) -> Sources<'a> {
+    Sources { workspace: of.base.as_deref(), home: around.home, variable: around.variable, ask: around.ask }
+}
+
 fn environment(server: &mut Server, program: &Program, sources: &Sources<'_>, shown: &str) -> Result<(), Blocked> {
-    let mut files = BTreeSet::new();
+    let mut settings = Vec::new();
     for (name, value) in &program.env {
-        let what = format!("`{}`", escape(name));
         if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!("{what} of the server `{shown}` cannot be the name of a variable");
+            let message = format!("`{}` of the server `{shown}` cannot be the name of a variable", escape(name));
             return Err(Blocked::new(message, "correct it in the client's file"));
         }
-        let kept = values::environment(value, sources).map_err(|error| {
-            Blocked::new(format!("{what} of the server `{shown}` cannot be carried over: {error}"), error.help())
-        })?;
-        let setting = match kept {
-            Kept::Empty => Setting::Plain(String::new()),
-            Kept::Variable(variable, today) => {
-                server
-                    .notes
-                    .push(format!("{what} comes from the variable `{variable}`, which `ambit serve` must find set"));
-                server.today.push((name.clone(), today));
-                Setting::Secret(config::Secret::Env(variable))
-            }
-            Kept::File(value, note) => {
-                let plain: String =
-                    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(64).collect();
-                let mut file = format!("{}.{plain}", server.system.name);
-                while !files.insert(file.clone()) {
-                    file.push('_');
-                }
-                let note = note.map_or_else(String::new, |note| format!(" ({note})"));
-                server.notes.push(format!("{what} moves into `{PRIVATE}/{file}`{note}"));
-                server.today.push((name.clone(), value.clone()));
-                server.moved.push((file.clone(), value));
-                Setting::Secret(config::Secret::File(format!("{PRIVATE}/{file}")))
-            }
-        };
-        server.system.env.push((name.clone(), setting));
+        let (setting, today) = server.kept(name, value, sources, shown)?;
+        server.today.extend(today.map(|today| (name.clone(), today)));
+        settings.push((name.clone(), setting));
+    }
+    if let Reach::Program { env, .. } = &mut server.system.reach {
+        *env = settings;
     }
     Ok(())
 }
@@ -262,11 +269,12 @@ fn keep_away(server: &Server, around: &Surroundings<'_>, shown: &str) -> Result<
     // These say where things are on the machine, not what a server is to work on.
     let told = |name: &str| !matches!(name, "HOME" | "PATH" | "PWD" | "TMPDIR") && !name.starts_with("XDG_");
     let values = server.today.iter().filter(|(name, _)| told(name)).filter_map(|(_, value)| value.expose_text());
-    let words = server.system.command.iter().skip(1).map(String::as_str).chain(values);
+    let Reach::Program { command, cwd, .. } = &server.system.reach else { return Ok(()) };
+    let words = command.iter().skip(1).map(String::as_str).chain(values);
     // A file server that is told no directory serves the one it starts in.
-    let serves_files = server.system.command.iter().any(|word| word.contains("filesystem"));
+    let serves_files = command.iter().any(|word| word.contains("filesystem"));
     let words = words.chain(serves_files.then_some("."));
-    let Some(hit) = reached(words, &server.system.cwd, &around.own()) else { return Ok(()) };
+    let Some(hit) = reached(words, cwd, &around.own()) else { return Ok(()) };
     let help = if hit.own.moves {
         "give the server a narrower directory, or keep Ambit's files out of its reach with `--dir DIR`"
     } else {
@@ -284,40 +292,86 @@ fn keep_away(server: &Server, around: &Surroundings<'_>, shown: &str) -> Result<
 }
 
 impl Server {
-    /// The system, as it is started to ask what it offers: with its values, which stand in no file yet.
+    /// The system, as it is asked what it offers: with its values, which stand in no file yet.
     #[must_use]
     pub fn for_today(&self) -> config::System {
         let plain = |(name, value): &(String, Secret)| {
             (name.clone(), Setting::Plain(value.expose_text().unwrap_or_default().to_owned()))
         };
+        let today: BTreeMap<String, Setting> = self.today.iter().map(plain).collect();
+        let (env, headers, cwd) = match &self.system.reach {
+            Reach::Program { cwd, .. } => (today, BTreeMap::new(), Some(cwd.display().to_string())),
+            Reach::Endpoint { .. } => (BTreeMap::new(), today, None),
+        };
         config::System {
             may_ask: std::collections::BTreeSet::new(),
             kind: config::Kind::Mcp,
-            command: self.system.command.clone(),
-            env: self.today.iter().map(plain).collect(),
-            url: None,
+            command: self.system.command().to_vec(),
+            env,
+            url: self.today_url.as_ref().and_then(Secret::expose_text).map(|url| Setting::Plain(url.to_owned())),
             token: None,
-            headers: std::collections::BTreeMap::new(),
-            cwd: Some(self.system.cwd.display().to_string()),
+            headers,
+            cwd,
             tags: BTreeSet::new(),
             timeout_seconds: 60,
             relations: std::collections::BTreeMap::new(),
             reading_tools: BTreeSet::new(),
-            tools: std::collections::BTreeMap::new(),
+            tools: BTreeMap::new(),
         }
+    }
+
+    /// Whether something goes with its requests that says who calls.
+    #[must_use]
+    pub fn has_credential(&self) -> bool {
+        matches!(&self.system.reach, Reach::Endpoint { token, headers, .. } if token.is_some() || !headers.is_empty())
     }
 
     /// Takes the version away again that the client's file does not say.
     pub fn unpin(&mut self) {
-        if let Some(command) = self.unpinned.take() {
+        if let (Some(unpinned), Reach::Program { command, .. }) = (self.unpinned.take(), &mut self.system.reach) {
             self.notes.retain(|note| !note.contains("is written as"));
-            if let Some(found) = config::program::unpinned(&command) {
+            if let Some(found) = config::program::unpinned(&unpinned) {
                 self.notes.push(format!(
                     "{} may be another one tomorrow (`unpinned-program`): {}",
                     found.what, found.instead
                 ));
             }
-            self.system.command = command;
+            *command = unpinned;
         }
+    }
+
+    /// Where a value of that name goes, and what it is today; `None` where nothing stands there. A value that was written
+    /// out moves into a file of its own.
+    pub(super) fn kept(
+        &mut self,
+        name: &str,
+        value: &str,
+        sources: &Sources<'_>,
+        shown: &str,
+    ) -> Result<(Setting, Option<Secret>), Blocked> {
+        let what = format!("`{}`", escape(name));
+        let kept = values::environment(value, sources).map_err(|error| {
+            Blocked::new(format!("{what} of the server `{shown}` cannot be carried over: {error}"), error.help())
+        })?;
+        Ok(match kept {
+            Kept::Empty => (Setting::Plain(String::new()), None),
+            Kept::Variable(variable, today) => {
+                let note = format!("{what} comes from the variable `{variable}`, which `ambit serve` must find set");
+                self.notes.push(note);
+                (Setting::Secret(config::Secret::Env(variable)), Some(today))
+            }
+            Kept::File(value, note) => {
+                let plain: String =
+                    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(64).collect();
+                let mut file = format!("{}.{plain}", self.system.name);
+                while self.moved.iter().any(|(known, _)| *known == file) {
+                    file.push('_');
+                }
+                let note = note.map_or_else(String::new, |note| format!(" ({note})"));
+                self.notes.push(format!("{what} moves into `{PRIVATE}/{file}`{note}"));
+                self.moved.push((file.clone(), value.clone()));
+                (Setting::Secret(config::Secret::File(format!("{PRIVATE}/{file}"))), Some(value))
+            }
+        })
     }
 }

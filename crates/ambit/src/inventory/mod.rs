@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::config::secret::SecretError;
 use crate::config::{self, Kind};
 use crate::lock::{Definition, Program, Server, System};
+use crate::upstream::http::TURNED_AWAY;
 use crate::upstream::{UpstreamError, UpstreamServer};
 
 pub use changes::{Change, changes};
@@ -41,6 +42,17 @@ pub enum LookError {
     /// Its server does not answer.
     #[error("{}", .0.for_person())]
     Upstream(#[from] UpstreamError),
+}
+
+impl LookError {
+    /// Whether its server asks for a credential that it was not given.
+    #[must_use]
+    pub fn wants_credential(&self) -> bool {
+        let LookError::Upstream(error) = self else { return false };
+        let said = error.to_string();
+        // Some servers turn a caller away without saying how it is to be asked.
+        said.contains(TURNED_AWAY) || said.contains(&hyper::StatusCode::UNAUTHORIZED.to_string())
+    }
 }
 
 /// Asks a system what it offers. `dir` is where its `ambit.toml` stands; relations written by hand in `before` stay.

@@ -69,6 +69,9 @@ struct State {
     dead: Option<String>,
 }
 
+/// What is said of a server that turns away whoever asks with this credential, or with none.
+pub(crate) const TURNED_AWAY: &str = "the server does not accept the credential";
+
 const CONNECT: Duration = Duration::from_secs(10);
 // Until a server that has a stream of what changes is asked for it again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -375,9 +378,7 @@ impl Remote {
                 self.die("the server ended the session");
                 Err(Failed::NotSent("the server ended the session; it is begun anew with the next call".into()))
             }
-            StatusCode::UNAUTHORIZED if asks_who || call.is_none() => {
-                Err(Failed::NotSent("the server does not accept the credential".into()))
-            }
+            StatusCode::UNAUTHORIZED if asks_who || call.is_none() => Err(Failed::NotSent(TURNED_AWAY.into())),
             _ if call.is_none() => Ok(None),
             status if status.is_success() => {
                 Err(Failed::Unknown("the server answered with something else than an answer".into()))

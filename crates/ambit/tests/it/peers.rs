@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -100,6 +101,42 @@ impl Drop for Talk {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// A server over HTTP, on a port of its own.
+pub struct Endpoint {
+    child: Child,
+    /// Where it listens, on loopback.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// One of the fixtures, at that port; it keeps a log there.
+    pub fn start(script: &str, port: u16, log: &Path) -> Endpoint {
+        let mut command = Command::new(python());
+        command.arg(fixture(script)).arg(port.to_string()).arg(log);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let endpoint = Endpoint { child, port };
+        let patience = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < patience, "{script} does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        endpoint
+    }
+
+    /// The same, at a port that is free.
+    pub fn new(script: &str, log: &Path) -> Endpoint {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Endpoint::start(script, port, log)
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -11,6 +11,8 @@ use super::super::args::Format;
 use super::super::output::{self, style};
 use crate::escape::escape;
 use crate::home::shown;
+use crate::import::draft::Reach;
+use crate::import::endpoint;
 use crate::import::formats::{self, Client, ClientFile};
 use crate::import::plan::{Plan, record_path, token_path};
 use crate::import::questions::{Answers, Offer};
@@ -68,7 +70,11 @@ struct Printout<'a> {
 struct Moved<'a> {
     server: &'a str,
     system: &'a str,
+    /// The program and its arguments; nothing for an endpoint.
     command: &'a [String],
+    /// Where an endpoint is; its host alone where the rest is a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     offers: usize,
     notes: &'a [String],
 }
@@ -124,7 +130,8 @@ impl Told<'_> {
         Moved {
             server: &server.entry,
             system: &server.system.name,
-            command: &server.system.command,
+            command: server.system.command(),
+            url: endpoint::shown(server),
             offers: self.offered(server),
             notes: &server.notes,
         }
@@ -164,7 +171,7 @@ impl Told<'_> {
         );
         for server in self.servers {
             let count = self.offered(server);
-            out.push_str(&format!("\n  {}: {}\n", escape(&server.system.name), words(&server.system.command)));
+            out.push_str(&format!("\n  {}: {}\n", escape(&server.system.name), reached_by(server)));
             out.push_str(&format!("    {count} to be answered for\n"));
             for note in &server.notes {
                 out.push_str(&format!("    {quiet}{}{quiet:#}\n", escape(note)));
@@ -300,11 +307,11 @@ impl Told<'_> {
     }
 }
 
-/// The commands that would be started, before they are.
+/// The commands that would be started and the addresses that would be called, before they are.
 pub(super) fn commands(file: &ClientFile, servers: &[Server]) -> String {
     let mut out = from(file);
     for server in servers {
-        out.push_str(&format!("\n  {}: {}", escape(&server.entry), words(&server.system.command)));
+        out.push_str(&format!("\n  {}: {}", escape(&server.entry), reached_by(server)));
     }
     out
 }
@@ -313,8 +320,8 @@ pub(super) fn commands(file: &ClientFile, servers: &[Server]) -> String {
 pub(super) fn note_reach(servers: &mut [Server], file: &ClientFile) {
     let own = [Own { path: file.real.clone(), what: "the client's file", moves: false }];
     for server in servers {
-        let words: Vec<&str> = server.system.command.iter().skip(1).map(String::as_str).collect();
-        if let Some(hit) = reached(words, &server.system.cwd, &own) {
+        let Reach::Program { command, cwd, .. } = &server.system.reach else { continue };
+        if let Some(hit) = reached(command.iter().skip(1).map(String::as_str), cwd, &own) {
             let root = escape(&hit.root.display().to_string());
             server.notes.push(format!(
                 "it can reach `{root}`, where the client's file and its backup are: whoever can write them can go around Ambit"
@@ -353,6 +360,11 @@ fn from(file: &ClientFile) -> String {
 
 fn client(file: &ClientFile) -> &'static str {
     file.place.client.name()
+}
+
+/// The command that starts a server, or the address that it is called at.
+fn reached_by(server: &Server) -> String {
+    endpoint::shown(server).map_or_else(|| words(server.system.command()), |url| quoted(Path::new(&url)))
 }
 
 fn words(command: &[String]) -> String {

@@ -5,7 +5,7 @@ use crate::peers::fixture;
 
 #[test]
 fn every_clients_file_is_imported_and_put_back_byte_for_byte() {
-    let vscode = "{\n  // for the shop\n  \"servers\": {\n    \"crm\": { \"type\": \"stdio\", CRM }, // ours\n    \"far\": { \"type\": \"http\", \"url\": \"https://far.example\" },\n  },\n  \"inputs\": [ { \"id\": \"x\", \"type\": \"promptString\" } ]\n}\n";
+    let vscode = "{\n  // for the shop\n  \"servers\": {\n    \"crm\": { \"type\": \"stdio\", CRM }, // ours\n    \"far\": { \"type\": \"sse\", \"url\": \"https://far.example\" },\n  },\n  \"inputs\": [ { \"id\": \"x\", \"type\": \"promptString\" } ]\n}\n";
     let claude = "{\"numStartups\":7,\"mcpServers\":{\"all\":{CRM}},\"projects\":{\"DIR/shop\":{\"mcpServers\":{\"crm\":{CRM,\"type\":\"stdio\"}},\"history\":[{\"display\":\"{[\"}]},\"DIR/other\":{\"mcpServers\":{\"elsewhere\":{CRM}}}}}";
     let plain = "{\n\t\"mcpServers\": {\n\t\t\"crm\": { CRM }\n\t},\n\t\"other\": 1.50\n}";
     let macos = "home/Library/Application Support/Claude/claude_desktop_config.json";
@@ -135,7 +135,7 @@ fn no_value_of_an_environment_is_written_out_or_printed() {
 #[test]
 fn a_dry_run_says_everything_and_changes_nothing() {
     let desk = Desk::new();
-    desk.write("shop/.mcp.json", "{\"mcpServers\": {\"crm\": {CRM}, \"far\": {\"url\": \"https://far.example\"}}}");
+    desk.write("shop/.mcp.json", "{\"mcpServers\": {\"crm\": {CRM}, \"far\": {\"url\": \"https://far.example/sse\"}}}");
     let before = desk.everything();
     let (code, said) = desk.init(&["--dry-run"]);
     assert_eq!(code, 0, "{said}");
@@ -144,7 +144,7 @@ fn a_dry_run_says_everything_and_changes_nothing() {
         "gate/ambit.lock",
         "gate/SCOPE.md",
         ".mcp.json.before-ambit",
-        "far: a server over the network",
+        "far: a server over the older transport `sse`",
         "past it",
         "advised, not enforced",
         "ambit setup --person dana",

@@ -2,6 +2,7 @@
 //! whole road with real servers behind it and a real client in front of it.
 
 mod clients;
+mod endpoints;
 mod killed;
 mod refused;
 mod road;

@@ -34,7 +34,7 @@ fn nothing_is_written_over_and_nothing_is_guessed() {
     let desk = Desk::new();
     let (code, said) = desk.init(&[]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("no client was found"), "{said}");
+    assert!(said.contains("no client was found that has servers of its own"), "{said}");
     desk.write("shop/.mcp.json", "{\"mcpServers\": {\"crm\": {CRM}}}");
     desk.write("home/.cursor/mcp.json", "{\"mcpServers\": {\"other\": {CRM}}}");
     let (code, said) = desk.init(&[]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::house::{House, until, word};
-use super::remote::Endpoint;
+use crate::peers::Endpoint;
 use crate::peers::{self, Client, Talk, fixture};
 
 /// How the server is reached.

@@ -1,8 +1,5 @@
 //! Live systems over HTTP: a server on the official SDK behind the gate, and one that behaves badly.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,36 +10,7 @@ use serde_json::{Value, json};
 
 use super::house::{House, until};
 use crate::mcp_fixture::permit;
-use crate::peers::{self, Client, Talk, fixture};
-
-/// A server over HTTP, on a port of its own.
-pub struct Endpoint {
-    child: Child,
-    pub port: u16,
-}
-
-impl Endpoint {
-    fn start(script: &str, port: u16, log: &Path) -> Endpoint {
-        let mut command = Command::new(peers::python());
-        command.arg(fixture(script)).arg(port.to_string()).arg(log);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let endpoint = Endpoint { child, port };
-        until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        endpoint
-    }
-
-    pub fn new(script: &str, log: &Path) -> Endpoint {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Endpoint::start(script, port, log)
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::peers::{Client, Endpoint, Talk};
 
 const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nLooks.\n\n\
     ## It can read\n\n- remote.look\n\n## It can write\n\n- nothing\n\n## A human must confirm\n\n- call remote.pay where amount is at most 100\n\n\
