@@ -28,6 +28,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("not-in-lock", "a system that has not been looked at"),
     ("other-agent", "a scope of another agent than `ambit.toml` has it for"),
     ("out-of-range", "a number that is too small or too large"),
+    ("own-files-in-reach", "a server that could read or change Ambit's own files"),
     ("program-changed", "a system that was looked at with another program"),
     ("reads-but-destroys", "a tool declared as reading, of which its server says that it destroys"),
     ("returns-not-promised", "a declared part of a result that the tool does not promise"),

@@ -1,5 +1,6 @@
 //! Ambit: the permission boundary for AI agents in live systems. This crate is the only one that touches the world.
 
+pub mod boundary;
 pub mod catalog;
 pub mod cli;
 pub mod config;

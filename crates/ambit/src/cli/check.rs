@@ -13,9 +13,11 @@ use serde::Serialize;
 use super::options::Options;
 use super::output::{self, style};
 use super::{Exit, Trouble};
+use crate::boundary;
 use crate::catalog::catalog_of;
 use crate::escape::escape;
 use crate::home::{self, Home, OpenError};
+use crate::keys::person::people_directory;
 use crate::report::{self, Finding, Findings};
 use crate::snapshot::Snapshot;
 use crate::world::{Real, World as _};
@@ -62,6 +64,8 @@ struct Checked {
     ready: bool,
     errors: usize,
     not_ready: usize,
+    /// `enforced`, or `advised`: no other operating-system user is known for the agent than Ambit's own.
+    boundary: &'static str,
 }
 
 /// Checks, and ends with 1 when there is an error.
@@ -81,6 +85,7 @@ pub fn run(args: &CheckArgs, options: &Options) -> anyhow::Result<Exit> {
             if args.paths.is_empty() {
                 collect(&mut all, unclaimed(&home));
             }
+            collect(&mut all, vec![boundary::findings(&home, people_directory())]);
         }
         Err(OpenError::Wrong(findings)) => all = findings,
         Err(error) => {
@@ -129,7 +134,8 @@ fn check_one(home: &Home, agent: &str, path: &Path, today: Date, all: &mut Vec<F
     let (errors, not_ready) = (count(Severity::Error), count(Severity::NotReady));
     let scope = findings.last().map(|scope| scope.file.clone()).unwrap_or_default();
     collect(all, findings);
-    Ok(Checked { agent: agent.to_owned(), scope, ready: errors + not_ready == 0, errors, not_ready })
+    let boundary = if boundary::advised(home, [agent]).is_empty() { "enforced" } else { "advised" };
+    Ok(Checked { agent: agent.to_owned(), scope, ready: errors + not_ready == 0, errors, not_ready, boundary })
 }
 
 /// What is wrong with systems that no agent has.
@@ -179,6 +185,10 @@ fn print(all: &[Findings], scopes: &[Checked], format: CheckFormat) -> anyhow::R
     }
 }
 
+/// Why a page is only advised, and what to read.
+const SAME_USER: &str =
+    "may run as Ambit's own operating-system user; docs/concepts/enforced-advised.md says how to separate them";
+
 fn human(all: &[Findings], scopes: &[Checked], ready: bool) -> anyhow::Result<()> {
     let mut out = output::data();
     write!(out, "{}", report::human(all))?;
@@ -194,6 +204,14 @@ fn human(all: &[Findings], scopes: &[Checked], ready: bool) -> anyhow::Result<()
                 writeln!(out, "{name}: {bad}not ready{bad:#}, {}", why.join(" and "))?;
             }
         }
+    }
+    let advised: Vec<String> = scopes
+        .iter()
+        .filter(|checked| checked.boundary == "advised")
+        .map(|checked| format!("`{}`", escape(&checked.agent)))
+        .collect();
+    if !advised.is_empty() {
+        writeln!(out, "advised, not enforced: {} {}", advised.join(", "), SAME_USER)?;
     }
     if scopes.is_empty() {
         let text = if ready { "nothing is wrong; no agent has a scope yet" } else { "no scope was checked" };

@@ -12,11 +12,12 @@ use super::link::{Link, Who, unexpected};
 use super::options::Options;
 use super::output::{self, Table, say};
 use super::{Exit, Trouble};
+use crate::boundary;
 use crate::confirm::wait::clock;
 use crate::daemon::releases::DOMAIN;
 use crate::daemon::request::{Reply, Request, Words};
 use crate::escape::escape;
-use crate::keys::person::PersonKey;
+use crate::keys::person::{PersonKey, people_directory};
 use crate::snapshot::Snapshot;
 use crate::world::{Real, World as _};
 
@@ -247,12 +248,16 @@ fn last_moment(text: &str) -> Result<Timestamp, Trouble> {
 /// What keeps a snapshot from being released, a sentence each; its errors end the command.
 fn shortcomings(home: &crate::home::Home, snapshot: &Snapshot) -> anyhow::Result<Vec<String>> {
     let resolved = snapshot.resolve();
-    let findings = resolved.checked(Some(Real.now().date()));
-    if resolved.policy.is_none() {
+    let mut findings = resolved.checked(Some(Real.now().date()));
+    let reach = boundary::findings(home, people_directory());
+    // Whoever can write what is released next decides it: not even `--anyway` puts a page in force over that.
+    let is_open = !reach.diagnostics.is_empty();
+    findings.push(reach);
+    if resolved.policy.is_none() || is_open {
         say(&crate::report::human(&output::errors_only(findings)));
         return Err(Trouble::new(
             Exit::Refused,
-            "the scope has errors",
+            "the scope, or what stands around it, has errors",
             "correct what is shown above; `ambit check` shows everything",
         )
         .into());

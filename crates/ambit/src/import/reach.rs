@@ -38,6 +38,21 @@ pub fn reached<'a>(words: impl IntoIterator<Item = &'a str>, base: &Path, own: &
     None
 }
 
+/// The words of a server's command and environment that may name a directory which it works on.
+pub fn words<'a>(
+    command: &'a [String],
+    env: impl Iterator<Item = (&'a str, &'a str)>,
+) -> impl Iterator<Item = &'a str> {
+    // These say where things are on the machine, not what a server is to work on.
+    let told = |name: &str| !matches!(name, "HOME" | "PATH" | "PWD" | "TMPDIR") && !name.starts_with("XDG_");
+    let values = env.filter_map(move |(name, value)| told(name).then_some(value));
+    // A file server that is told no directory serves the one it starts in.
+    let is_server = |word: &String| word.contains("filesystem");
+    let after = command.iter().position(is_server).and_then(|at| command.get(at + 1..));
+    let is_told_none = after.is_some_and(|after| after.iter().all(|word| word.starts_with('-')));
+    command.iter().skip(1).map(String::as_str).chain(values).chain(is_told_none.then_some("."))
+}
+
 /// The directories that a word may mean: itself, what stands after `=`, each part of a list.
 fn roots(word: &str, base: &Path) -> Vec<PathBuf> {
     let mut texts = vec![word];

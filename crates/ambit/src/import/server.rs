@@ -10,7 +10,7 @@ use super::draft::Reach;
 use super::entry::{Program, What};
 use super::formats::{ClientFile, Holder};
 use super::plan::PRIVATE;
-use super::reach::{Own, reached};
+use super::reach::{Own, reached, words};
 use super::values::{self, Kept, Sources};
 use super::{draft, endpoint, names, programs};
 use crate::config::{self, Setting};
@@ -266,15 +266,9 @@ fn environment(server: &mut Server, program: &Program, sources: &Sources<'_>, sh
 
 /// Refuses a server that could reach Ambit's own files.
 fn keep_away(server: &Server, around: &Surroundings<'_>, shown: &str) -> Result<(), Blocked> {
-    // These say where things are on the machine, not what a server is to work on.
-    let told = |name: &str| !matches!(name, "HOME" | "PATH" | "PWD" | "TMPDIR") && !name.starts_with("XDG_");
-    let values = server.today.iter().filter(|(name, _)| told(name)).filter_map(|(_, value)| value.expose_text());
     let Reach::Program { command, cwd, .. } = &server.system.reach else { return Ok(()) };
-    let words = command.iter().skip(1).map(String::as_str).chain(values);
-    // A file server that is told no directory serves the one it starts in.
-    let serves_files = command.iter().any(|word| word.contains("filesystem"));
-    let words = words.chain(serves_files.then_some("."));
-    let Some(hit) = reached(words, cwd, &around.own()) else { return Ok(()) };
+    let env = server.today.iter().filter_map(|(name, value)| Some((name.as_str(), value.expose_text()?)));
+    let Some(hit) = reached(words(command, env), cwd, &around.own()) else { return Ok(()) };
     let help = if hit.own.moves {
         "give the server a narrower directory, or keep Ambit's files out of its reach with `--dir DIR`"
     } else {

@@ -182,3 +182,63 @@ fn schema() -> Value {
         }),
     )
 }
+
+#[test]
+fn a_server_that_could_reach_ambits_own_files_is_found_and_nothing_is_released() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["gate", "data", "people", "elsewhere"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(at("gate"), at("data/link")).unwrap();
+    std::fs::write(at("elsewhere/payees.txt"), "").unwrap();
+    let run = |words: &[&str], server: &str| {
+        let toml = format!(
+            "[systems.files]\nkind = \"mcp\"\n{server}\n[agents.helper]\nscope = \"SCOPE.md\"\nsystems = []\n\
+             [lists.payees]\nkind = \"value\"\nfile = \"../elsewhere/payees.txt\"\n"
+        );
+        std::fs::write(at("gate/ambit.toml"), toml).unwrap();
+        std::fs::write(
+            at("gate/SCOPE.md"),
+            SCOPE.replace(&SCOPE[SCOPE.find("- call").unwrap()..SCOPE.find("\n\n## It cannot").unwrap()], "- nothing"),
+        )
+        .unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_ambit"))
+            .current_dir(at("gate"))
+            .args(words)
+            .env("AMBIT_PEOPLE", at("people"))
+            .env("DIR", dir.path())
+            .env_remove("AMBIT_CONFIG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    let all = dir.path().display().to_string();
+    for (server, what) in [
+        ("command = [\"npx\", \"server-filesystem\", \"..\"]", "`ambit.toml` is"),
+        ("command = [\"npx\", \"server-filesystem\"]", "`ambit.toml` is"),
+        ("command = [\"x\", \"ALL/data:ALL/data/link\"]", "`ambit.toml` is"),
+        ("command = [\"x\"]\nenv = { ROOT = \"ALL\" }", "`ambit.toml` is"),
+        ("command = [\"x\", \"ALL/people\"]", "people keep their keys"),
+        ("command = [\"x\", \"ALL/elsewhere\"]", "the file of a list is"),
+        ("command = [\"x\", \"--dir\", \"../data\"]\nenv = { KEY = { file = \"../data/key\" } }", "a credential is"),
+    ] {
+        let server = server.replace("ALL", &all);
+        let (code, said) = run(&["check"], &server);
+        assert_eq!(code, 1, "{server}: {said}");
+        assert!(said.contains("own-files-in-reach") && said.contains(what), "{server}: {said}");
+        assert!(said.contains("help: give the server a narrower directory"), "{said}");
+        let (code, said) = run(&["release", "helper", "--because", "x", "--anyway"], &server);
+        assert_eq!(code, 1, "{server}: {said}");
+        assert!(said.contains("own-files-in-reach"), "{said}");
+    }
+    let (_, said) = run(&["check"], "command = [\"npx\", \"server-filesystem\", \"../data\"]");
+    assert!(!said.contains("own-files-in-reach"), "{said}");
+    // How Ambit stands to the agent is said in words, and in JSON.
+    assert!(said.contains("advised, not enforced: `helper`"), "{said}");
+    let (_, said) = run(&["check", "--format", "json"], "command = [\"x\"]");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["scopes"][0]["boundary"], "advised");
+}

@@ -85,7 +85,9 @@ fn a_command_ends_with_the_number_that_it_promises() {
     let empty = tempfile::tempdir().unwrap();
     let checked = ambit(good.path(), &["check"]);
     assert_eq!(code(&checked), 0, "{}", text(&checked.stdout));
-    assert_eq!(text(&checked.stdout), "helper: ready\n");
+    let advised = "advised, not enforced: `helper` may run as Ambit's own operating-system user; \
+                   docs/concepts/enforced-advised.md says how to separate them";
+    assert_eq!(text(&checked.stdout), format!("helper: ready\n{advised}\n"));
     // Upward from a directory below, by name, by variable.
     std::fs::create_dir(good.path().join("below")).unwrap();
     assert_eq!(code(&ambit(&good.path().join("below"), &["check"])), 0);
@@ -130,6 +132,7 @@ fn what_is_wrong_is_shown_with_its_place_and_ends_with_1() {
        = help: did you mean `docs.get`?
 
     helper: not ready, 1 error
+    advised, not enforced: `helper` may run as Ambit's own operating-system user; docs/concepts/enforced-advised.md says how to separate them
     ");
 
     let dir = place(&TOML.replace("command", "comand"), LOCK, SCOPE);
@@ -163,6 +166,7 @@ fn what_keeps_a_scope_from_being_ready_is_no_error() {
       = help: add `review-by: YYYY-MM-DD` to the front matter
 
     helper: not ready, 1 open question
+    advised, not enforced: `helper` may run as Ambit's own operating-system user; docs/concepts/enforced-advised.md says how to separate them
     ");
 }
 

@@ -95,11 +95,13 @@ fn found(blocks: &BTreeMap<String, String>) -> String {
         Err(OpenError::Wrong(found)) => return said(&found),
         Err(error) => panic!("{error}"),
     };
+    // What is found on the disk around it comes last.
+    let reach = said(&[ambit::boundary::findings(&home, None)]);
     if !blocks.contains_key("scope") && !home.config.agents.contains_key("helper") {
-        return said(&home.findings);
+        return said(&home.findings) + &reach;
     }
     let scope = blocks.get("scope").map_or(SCOPE, String::as_str);
-    said(&Snapshot::with_scope(&home, "helper", scope.to_owned()).unwrap().resolve().findings)
+    said(&Snapshot::with_scope(&home, "helper", scope.to_owned()).unwrap().resolve().findings) + &reach
 }
 
 fn said(found: &[Findings]) -> String {
