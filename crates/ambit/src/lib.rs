@@ -18,6 +18,7 @@ pub mod keys;
 pub mod lock;
 pub mod loopback;
 pub mod offline;
+pub mod range;
 pub mod report;
 pub mod snapshot;
 pub mod store;

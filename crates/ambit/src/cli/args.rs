@@ -83,6 +83,9 @@ pub enum Command {
     /// One system of the sample company, as a server of the Model Context Protocol on standard input and output
     #[command(hide = true)]
     DemoServer(super::demo::ServerArgs),
+    /// A system of a lock, as a server that does nothing and writes down what arrives
+    #[command(hide = true)]
+    AttackServer(super::attack::ServerArgs),
     /// Connect an agent's MCP client to Ambit: the one line in the client's configuration
     Mcp(super::mcp::McpArgs),
     /// Print the JSON Schema of `ambit.toml`, of `ambit.lock` or of a scope's front matter

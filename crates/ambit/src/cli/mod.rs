@@ -98,6 +98,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Attack(args) => attack::run(&args, options),
         Command::Demo(args) => demo::run(&args),
         Command::DemoServer(args) => demo::serve(&args),
+        Command::AttackServer(args) => attack::serve(&args),
         Command::Mcp(args) => mcp::run(&args, options),
         Command::Setup(args) => setup::run(&args, options),
         Command::Release(args) => release::release(&args, options),

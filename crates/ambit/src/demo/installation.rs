@@ -120,6 +120,13 @@ impl Installation {
     }
 }
 
+impl Daemon {
+    /// The daemon that this child is.
+    pub(crate) fn of(child: Child) -> Daemon {
+        Daemon(child)
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         // Ours, and there is nobody left to serve: first asked to end, then ended. A failure here leaves nothing more to do.

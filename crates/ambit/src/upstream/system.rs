@@ -40,8 +40,9 @@ pub struct McpSystem {
 struct Running {
     server: Arc<UpstreamServer>,
     started: Instant,
-    // The comparison, and the count of changes it was made at.
+    // The comparison, when it was made, and the count of changes it was made at.
     drift: Arc<Drift>,
+    compared_at: Instant,
     compared: u64,
 }
 
@@ -55,6 +56,8 @@ struct Failures {
 const SETTLED: Duration = Duration::from_secs(30);
 // A call waits so long for the next start to be due; beyond that it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
+// A server need not say that its definitions changed: after so long they are compared again before anything is sent.
+const FRESH: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 impl McpSystem {
@@ -80,7 +83,7 @@ impl McpSystem {
         &self.name
     }
 
-    /// The tools whose live definition is not the pinned one, as of the running server and its last `list_changed`;
+    /// The tools whose live definition is not the pinned one, as of the running server, its last `list_changed` and the last few seconds;
     /// starts the server where need be.
     ///
     /// # Errors
@@ -133,8 +136,9 @@ impl McpSystem {
     fn now(&self) -> Option<Running> {
         let running = self.running();
         let running = running.as_ref()?;
-        (running.compared == self.changes.load(Ordering::Acquire) && running.server.dead().is_none())
-            .then(|| running.clone())
+        let is_fresh =
+            running.compared == self.changes.load(Ordering::Acquire) && running.compared_at.elapsed() < FRESH;
+        (is_fresh && running.server.dead().is_none()).then(|| running.clone())
     }
 
     /// A server that runs and whose definitions were compared; started, or asked again, where need be.
@@ -171,9 +175,9 @@ impl McpSystem {
         };
         let (server, started) = server;
         let is_new = self.running().as_ref().is_none_or(|running| !Arc::ptr_eq(&running.server, &server));
-        let compared = self.changes.load(Ordering::Acquire);
+        let (compared, compared_at) = (self.changes.load(Ordering::Acquire), Instant::now());
         let drift = Arc::new((self.compare)(&server.list_tools().await?));
-        let running = Running { server, started, drift, compared };
+        let running = Running { server, started, drift, compared_at, compared };
         *self.running() = Some(running.clone());
         if is_new {
             // What it was permitted to tell of it tells of again.

@@ -10,6 +10,7 @@
 )]
 
 mod approval;
+mod attack_live;
 mod cli_check;
 mod cli_fmt;
 mod cli_frame;

@@ -25,6 +25,8 @@ pub(super) struct Base {
     pub(super) name: String,
     pub(super) arguments: Value,
     pub(super) task: Task,
+    /// The task, as it was given.
+    pub(super) given: GivenTask,
     /// What the page makes of it.
     pub(super) verdict: Verdict,
 }
@@ -34,7 +36,8 @@ impl Base {
     pub(super) fn nowhere() -> Base {
         let task = Task { name: String::new(), request: None, facts: Vec::new() };
         let (from, system, name) = ("the catalog".to_owned(), String::new(), String::new());
-        Base { from, system, name, arguments: Value::Map(Vec::new()), task, verdict: Verdict::Refuse }
+        let (arguments, given) = (Value::Map(Vec::new()), GivenTask::default());
+        Base { from, system, name, arguments, task, given, verdict: Verdict::Refuse }
     }
 
     /// The same call with other arguments.
@@ -107,9 +110,10 @@ fn read(target: &Target<'_>, from: String, scenario: &Scenario) -> Option<(Base,
         None => (String::new(), Vec::new()),
     };
     let request = Some(scenario.told.clone());
-    let task = GivenTask { name: task, request, author: scenario.author.clone(), facts }.open(target.policy);
+    let given = GivenTask { name: task, request, author: scenario.author.clone(), facts };
+    let task = given.clone().open(target.policy);
     let arguments = json::read(arguments.as_bytes()).ok()?;
-    let mut base = Base { from, system, name, arguments, task, verdict: Verdict::Refuse };
+    let mut base = Base { from, system, name, arguments, task, given, verdict: Verdict::Refuse };
     let trial = target.trial(&base.with(&base.arguments), &base);
     base.verdict = trial.verdict();
     Some((base, trial))

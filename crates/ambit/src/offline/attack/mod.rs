@@ -7,6 +7,7 @@
 
 mod base;
 mod disguise;
+pub mod pack;
 mod pose;
 mod split;
 
@@ -44,7 +45,7 @@ pub const KINDS: &[(&str, &str)] = &[
 
 /// What is not tried here, and why: for whoever wonders.
 pub const NOT_TRIED: &str = "drift is not tried offline: a definition that changed since it was looked at is refused at \
-                             the gate, and `ambit inventory` shows it";
+                             the gate, and `ambit inventory` shows it; `--live` tries it, and all of this, on a gate that runs";
 
 /// What came of all attacks on one page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -155,6 +156,10 @@ fn tried(target: &Target<'_>, base: &Base, plan: Plan) -> Attack {
 /// What listing hides must be refused when it is called all the same.
 fn hidden(target: &Target<'_>) -> Vec<Attack> {
     let base = Base::nowhere();
+    hidden_plans(target).into_iter().map(|plan| tried(target, &base, plan)).collect()
+}
+
+fn hidden_plans(target: &Target<'_>) -> Vec<Plan> {
     let counters = Counters::new();
     let usage = counters.at(target.policy.limits(), Some(target.now), None);
     let facts = Facts { now: Some(target.now), task: None, usage: &usage };
@@ -167,7 +172,7 @@ fn hidden(target: &Target<'_>) -> Vec<Attack> {
             let arguments = json::write(&sample::made_up(resource));
             let attempt = Attempt::Call { system, name: resource.name.clone(), arguments };
             let done = "call it although it is not listed".to_owned();
-            Some(tried(target, &base, Plan { kind: "hidden", done, attempt, at_least: Verdict::Refuse }))
+            Some(Plan { kind: "hidden", done, attempt, at_least: Verdict::Refuse })
         })
         .collect()
 }

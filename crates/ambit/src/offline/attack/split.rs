@@ -6,6 +6,7 @@ use ambit_core::decision::Verdict;
 use ambit_core::scope::{Ask, Counted, Path};
 use ambit_core::usage::Counters;
 use ambit_core::value::Value;
+use ambit_effects::attempt::Attempt;
 
 use super::base::Base;
 use super::{Attack, Target, shown};
@@ -59,13 +60,35 @@ fn sizes(whole: u64, parts: u64) -> Vec<u64> {
     (0..parts).map(|part| if part < rest { each + 1 } else { each }).collect()
 }
 
+/// The same for whoever plays them: how it is done, and the calls one after another.
+pub(super) fn plays(target: &Target<'_>, base: &Base) -> Vec<(String, Vec<Attempt>)> {
+    if base.verdict == Verdict::Allow {
+        return Vec::new();
+    }
+    let mut plays = Vec::new();
+    for (path, whole) in amounts(target, base) {
+        plays.extend(PARTS.iter().filter(|parts| **parts <= whole).map(|parts| {
+            let each = sizes(whole, *parts);
+            (done(each.len()), each.iter().map(|size| part(base, &path, *size)).collect())
+        }));
+    }
+    plays
+}
+
+fn done(parts: usize) -> String {
+    format!("send it in {parts} parts, one after another")
+}
+
+fn part(base: &Base, path: &Path, size: u64) -> Attempt {
+    base.with(&sample::set(base.arguments.clone(), path, Some(Value::Number(Decimal::from(size)))))
+}
+
 fn attack(target: &Target<'_>, base: &Base, path: &Path, each: &[u64]) -> Attack {
     let mut counters = Counters::new();
     let task = Some(base.task.name.as_str());
     let (mut came, mut grounds, mut tries) = (Verdict::Allow, Vec::new(), String::new());
     for size in each {
-        let call = sample::set(base.arguments.clone(), path, Some(Value::Number(Decimal::from(*size))));
-        let attempt = base.with(&call);
+        let attempt = part(base, path, *size);
         let usage = counters.at(target.policy.limits(), Some(target.now), task);
         let facts = Facts { now: Some(target.now), task: Some(&base.task), usage: &usage };
         let trial = Trial::of(target.policy, target.around, &attempt, &facts);
@@ -80,7 +103,7 @@ fn attack(target: &Target<'_>, base: &Base, path: &Path, each: &[u64]) -> Attack
     }
     // Parts that a person sees are no way around people.
     let got_through = came == Verdict::Allow;
-    let done = format!("send it in {} parts, one after another", each.len());
+    let done = done(each.len());
     let grounds = if got_through { grounds } else { Vec::new() };
     let at_least = Verdict::Hold;
     Attack { kind: "split", from: base.from.clone(), done, tries, at_least, came, got_through, grounds }
