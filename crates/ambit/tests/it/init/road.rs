@@ -3,8 +3,16 @@
 use super::*;
 use crate::peers::{self, Client, Talk, fixture};
 
+/// What the person lets it read by itself.
+const READS: [(&str, &str); 4] = [
+    ("files", "read_text_file"),
+    ("everything", "get-sum"),
+    ("thinking", "sequentialthinking"),
+    ("budget", "get-budget-data"),
+];
+
 #[test]
-fn the_whole_road_with_real_servers_and_a_real_client() {
+fn the_whole_road_with_five_real_servers_and_a_real_client() {
     let desk = Desk::new();
     std::os::unix::fs::symlink(peers::dir().join("node_modules"), desk.path("shop/node_modules")).unwrap();
     desk.write("shop/docs/a.txt", "what stands in a\n");
@@ -18,7 +26,9 @@ fn the_whole_road_with_real_servers_and_a_real_client() {
       "args": ["node_modules/@modelcontextprotocol/server-memory/dist/index.js"],
       "env": { "MEMORY_FILE_PATH": "DIR/shop/memory.jsonl" }
     },
-    "everything": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-everything"] }
+    "everything": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-everything"] },
+    "thinking": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-sequential-thinking"] },
+    "budget": { "command": "npx", "args": ["-y", "@modelcontextprotocol/server-budget-allocator", "--stdio"] }
   }
 }
 "#,
@@ -40,14 +50,22 @@ fn the_whole_road_with_real_servers_and_a_real_client() {
     let (_, tried) = desk.run("gate", &["try", "shop", r#"files.read_text_file {"path": "a.txt"}"#]);
     assert!(tried.starts_with("hold"), "{tried}");
 
-    // The person answers for one tool, in the words that the page itself gives.
-    let page = desk.read("gate/SCOPE.md");
-    let page = page.replace("- call files.read_text_file\n", "");
-    let page = page.replacen("- nothing", "- files.read_text_file", 1)
+    // The person answers for one tool of each but the notes, in the words that the page itself gives.
+    let mut page = desk.read("gate/SCOPE.md");
+    for tool in READS.map(|(system, tool)| format!("{system}.{tool}")) {
+        assert!(page.contains(&format!("- call {tool}\n")), "{tool}\n{page}");
+        page = page.replace(&format!("- call {tool}\n"), "");
+    }
+    let lines = READS.map(|(system, tool)| format!("- {system}.{tool}")).join("\n");
+    let page = page.replacen("- nothing", &lines, 1)
         + "\n## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| What is in a? | `files.read_text_file {\"path\": \"a.txt\"}` | allow |\n";
     desk.write("gate/SCOPE.md", &page);
-    let toml = toml.replace("\n[systems.my-memory]", "reading-tools = [\"read_text_file\"]\n\n[systems.my-memory]");
-    desk.write("gate/ambit.toml", &(toml + "\n[limits]\npending-wait-seconds = 0\n"));
+    let mut toml = toml + "\n[limits]\npending-wait-seconds = 0\n";
+    for (system, tool) in READS {
+        let head = format!("[systems.{system}]\nkind = \"mcp\"\n");
+        toml = toml.replace(&head, &format!("{head}reading-tools = [\"{tool}\"]\n"));
+    }
+    desk.write("gate/ambit.toml", &toml);
     let checked = desk.fine("gate", &["check"]);
     assert!(checked.contains("shop: ready"), "{checked}");
     let (_, tested) = desk.run("gate", &["test"]);
@@ -67,6 +85,18 @@ fn the_whole_road_with_real_servers_and_a_real_client() {
     let read =
         client.ask(&json!({"call": "files__read_text_file", "arguments": {"path": desk.path("shop/docs/a.txt")}}));
     assert_eq!(read["content"][0]["text"], "what stands in a\n", "{read}");
+    for (tool, arguments, says) in [
+        ("everything__get-sum", json!({"a": 2, "b": 3}), "5"),
+        (
+            "thinking__sequentialthinking",
+            json!({"thought": "one", "nextThoughtNeeded": false, "thoughtNumber": 1, "totalThoughts": 1}),
+            "thoughtHistoryLength",
+        ),
+        ("budget__get-budget-data", json!({}), "categories"),
+    ] {
+        let said = client.ask(&json!({"call": tool, "arguments": arguments}));
+        assert!(said["isError"] != true && said.to_string().contains(says), "{tool}: {said}");
+    }
     let asked = client.ask(&json!({"call": "my-memory__read_graph", "arguments": {}}));
     assert!(asked.to_string().contains("pending"), "{asked}");
     drop(client);
