@@ -391,6 +391,7 @@ fn finish(talk: &Talk, plan: &plan::Plan, agent: &str, person: &str) -> anyhow::
         return Ok(());
     }
     let token = TokenArgs {
+        caller: None,
         agent: Some(agent.to_owned()),
         held_by: None,
         unattended: false,

@@ -189,8 +189,8 @@ fn list(args: &ListArgs, options: &Options) -> anyhow::Result<Exit> {
     let mut table = Table::new(&["id", "agent", "task", "opened by", "for", "until", "sessions"]);
     for task in &tasks {
         let sessions = task.get("sessions").and_then(Value::as_array).map_or(0, Vec::len).to_string();
-        let [id, agent, opened_by, on_behalf_of] =
-            ["id", "agent", "opened-by", "on-behalf-of"].map(|name| text(task, name));
+        let [id, agent, on_behalf_of] = ["id", "agent", "on-behalf-of"].map(|name| text(task, name));
+        let opened_by = opened_by(task);
         table.row([id, agent, named(task), opened_by, on_behalf_of, time(task, "until"), sessions]);
     }
     if table.is_empty() {
@@ -212,7 +212,7 @@ fn show(args: &ShowArgs, options: &Options) -> anyhow::Result<Exit> {
     let mut line = |label: &str, text: &str| writeln!(out, "{label:<10} {text}");
     line("task", &format!("{} ({})", named(task), text(task, "id")))?;
     line("agent", &text(task, "agent"))?;
-    line("opened", &format!("{}, by {}", time(task, "opened"), text(task, "opened-by")))?;
+    line("opened", &format!("{}, by {}", time(task, "opened"), opened_by(task)))?;
     line("for", &text(task, "on-behalf-of"))?;
     line("until", &time(task, "until"))?;
     let sessions: Vec<String> = array(task, "sessions").iter().filter_map(Value::as_str).map(escape).collect();
@@ -310,6 +310,15 @@ fn time(of: &Value, name: &str) -> String {
 
 fn array<'a>(of: &'a Value, name: &str) -> &'a [Value] {
     of.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Who opened a task: a person, or a program for which one answers.
+fn opened_by(task: &Value) -> String {
+    let person = text(task, "opened-by");
+    match task.get("caller").and_then(Value::as_str) {
+        Some(caller) => format!("{} (for {person})", escape(caller)),
+        None => person,
+    }
 }
 
 fn named(task: &Value) -> String {

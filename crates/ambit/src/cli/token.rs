@@ -1,4 +1,4 @@
-//! `ambit token`: makes, lists and revokes the tokens by which agents are known.
+//! `ambit token`: makes, lists and revokes the tokens by which agents are known, and programs that open tasks for them.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -29,11 +29,14 @@ pub struct TokenArgs {
     /// The agent runs in nobody's hands: as a service, on requests of others
     #[arg(long, requires = "agent", conflicts_with = "held_by")]
     pub unattended: bool,
+    /// Make a token for this program of `[callers]` instead, with which it opens tasks over HTTP and does nothing else
+    #[arg(long, value_name = "NAME", conflicts_with = "agent")]
+    pub caller: Option<String>,
     /// Write the token to this file (mode 0600) instead of standard output
-    #[arg(long, value_name = "FILE", requires = "agent")]
+    #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// Revoke the token of that id instead
-    #[arg(long, value_name = "ID", conflicts_with = "agent")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["agent", "caller", "to"])]
     pub revoke: Option<String>,
     /// Who makes it.
     #[command(flatten)]
@@ -54,6 +57,17 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
         say(&format!("revoked `{id}`; it opens nothing any more"));
         return Ok(Exit::Fine);
     }
+    if let Some(caller) = &args.caller {
+        let key = args.who.key()?;
+        let signed = link.sign(&key, "caller-token", &[caller])?;
+        let made = link.ask(&Request::CallerTokenMake { caller: caller.clone(), signed })?;
+        let use_it = "Give it to the program, which sends it as `Authorization: Bearer …`";
+        return give(made, args, caller, use_it);
+    }
+    if args.agent.is_none() && args.to.is_some() {
+        let help = "`ambit token AGENT --to FILE`, or `ambit token --caller NAME --to FILE`";
+        return Err(Trouble::new(Exit::Usage, "whose token goes into the file is not said", help).into());
+    }
     let Some(agent) = &args.agent else { return list(&mut link, args.printed.format) };
     let home = options.home()?;
     if !home.config.agents.contains_key(agent) {
@@ -69,24 +83,24 @@ pub fn run(args: &TokenArgs, options: &Options) -> anyhow::Result<Exit> {
     let held_by =
         if args.unattended { None } else { Some(args.held_by.clone().unwrap_or_else(|| key.name().to_owned())) };
     let signed = link.sign(&key, "token", &[agent, held_by.as_deref().unwrap_or("")])?;
-    match link.ask(&Request::TokenMake { agent: agent.clone(), held_by, signed })? {
-        Reply::Token { text, id } => {
-            match &args.to {
-                Some(path) => {
-                    keep(path, &text)?;
-                    say(&format!("made the token `{id}` of {agent}, in {}", path.display()));
-                }
-                None => {
-                    say(&format!(
-                        "made the token `{id}` of {agent}; it is shown this once. Give it to the agent's client in AMBIT_TOKEN"
-                    ));
-                    writeln!(output::data(), "{text}")?;
-                }
-            }
-            Ok(Exit::Fine)
+    let made = link.ask(&Request::TokenMake { agent: agent.clone(), held_by, signed })?;
+    give(made, args, agent, "Give it to the agent's client in AMBIT_TOKEN")
+}
+
+/// Hands over a token that was made.
+fn give(made: Reply, args: &TokenArgs, of: &str, use_it: &str) -> anyhow::Result<Exit> {
+    let Reply::Token { text, id } = made else { return Err(unexpected(&made).into()) };
+    match &args.to {
+        Some(path) => {
+            keep(path, &text)?;
+            say(&format!("made the token `{id}` of {of}, in {}", path.display()));
         }
-        other => Err(unexpected(&other).into()),
+        None => {
+            say(&format!("made the token `{id}` of {of}; it is shown this once. {use_it}"));
+            writeln!(output::data(), "{text}")?;
+        }
     }
+    Ok(Exit::Fine)
 }
 
 /// Writes a token to a file that nobody but its owner may read.
@@ -110,7 +124,7 @@ fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
         output::json(&tokens)?;
         return Ok(Exit::Fine);
     }
-    let mut table = Table::new(&["id", "agent", "task", "made", "made by", "held by", "revoked"]);
+    let mut table = Table::new(&["id", "agent", "caller", "task", "made", "made by", "held by", "revoked"]);
     for token in &tokens {
         let text = |name: &str| token.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
         let time = |name: &str| {
@@ -122,6 +136,7 @@ fn list(link: &mut Link, format: Format) -> anyhow::Result<Exit> {
         table.row([
             text("id"),
             text("agent"),
+            text("caller"),
             text("task"),
             time("made_at"),
             text("made_by"),

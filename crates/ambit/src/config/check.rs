@@ -32,14 +32,17 @@ pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
     for (name, agent) in &config.agents {
         check.agent(name, agent);
     }
+    for (name, caller) in &config.callers {
+        check.caller(name, caller);
+    }
     if let Some(http) = &config.http {
         check.http(http);
     }
     check.found
 }
 
-struct Check<'a> {
-    config: &'a Config,
+pub(super) struct Check<'a> {
+    pub(super) config: &'a Config,
     found: Vec<Diagnostic>,
 }
 
@@ -438,7 +441,7 @@ impl Check<'_> {
         }
     }
 
-    fn unknown(&mut self, name: &'static str, path: &[&str], what: &str, written: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, name: &'static str, path: &[&str], what: &str, written: &str, known: &[&str]) {
         let help = match nearest(written, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("no {what} is declared yet"),
@@ -449,7 +452,7 @@ impl Check<'_> {
         self.error(name, path, format!("there is no {what} `{written}`"), help);
     }
 
-    fn error(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {
+    pub(super) fn error(&mut self, name: &'static str, path: &[&str], message: String, help: impl Into<String>) {
         self.found.push(Diagnostic::error(name, self.config.at(path), message, help));
     }
 

@@ -4,6 +4,7 @@
 //! [`read`] never fails: it gives what was read, and everything that is wrong with it. Paths in it are relative to the
 //! file's own directory. The types here are the JSON Schema that `ambit schema config` prints; their words are the help.
 
+mod caller;
 mod check;
 pub mod find;
 pub mod front;
@@ -23,6 +24,7 @@ use ambit_core::scope::diagnostics::{Diagnostic, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use caller::Caller;
 pub(crate) use check::{has_password, is_address, is_name, names_a_secret};
 pub use secret::{Secret, SecretError};
 pub use strict::Places;
@@ -57,6 +59,8 @@ pub struct Config {
     pub tags: BTreeMap<String, BTreeSet<String>>,
     /// The agents, by name, each with its one scope.
     pub agents: BTreeMap<String, Agent>,
+    /// The programs that open tasks for agents over HTTP, by name.
+    pub callers: BTreeMap<String, Caller>,
     /// What keeps agents from flooding people.
     pub limits: Limits,
     /// Where Ambit keeps its own state.

@@ -4,6 +4,7 @@
 //! makes something disappear (an erased payload) needs a person's signature over exactly that, on this connection.
 
 mod tasks;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::callers;
 use super::lists;
 use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
 use super::request::{Asked, DOMAIN, Reply, Request, ShownHold, Signed, Waiting, Words, signed_parts};
@@ -116,36 +118,10 @@ impl Control {
                 Ok(Reply::Resumed(stop::resume(means, agent.as_deref(), &signed.person, &because).await?))
             }
             Request::Enrol { person, key, vouched } => self.enrol(nonce, &person, key, vouched).await,
-            Request::TokenMake { agent, held_by, signed } => {
-                self.signed(nonce, "token", &[&agent, held_by.as_deref().unwrap_or("")], &signed)?;
-                self.answers_for(&agent, &signed.person)?;
-                let (text, token) = token::make_held(&self.journal, &agent, Some(&signed.person), held_by.as_deref())
-                    .await
-                    .map_err(|error| refused(error.to_string()))?;
-                let text = text.expose_text().unwrap_or_default().to_owned();
-                Ok(Reply::Token { text, id: token.id })
-            }
-            Request::TokenList { agent } => {
-                let tokens =
-                    token::list(means.store.as_ref(), agent.as_deref()).map_err(|error| refused(error.to_string()))?;
-                let shown = tokens.iter().map(|t| {
-                    json!({ "id": t.id, "agent": t.agent, "made_at": t.made_at, "made_by": t.made_by, "held_by": t.held_by, "task": t.task, "revoked_at": t.revoked_at })
-                });
-                Ok(Reply::Tokens(shown.collect()))
-            }
-            Request::TokenRevoke { id } => {
-                // The token of a task ends with its task, and the task with its token.
-                if let Some(task) = means.tasks.all(None).iter().find(|task| task.token == id) {
-                    super::tasks::close(means, &task.id, None, "its token was revoked").await?;
-                }
-                let token =
-                    token::revoke(&self.journal, &id, None).await.map_err(|error| refused(error.to_string()))?;
-                if token.task.is_none() {
-                    // Whoever came in with it is shown out; those with another token come back by themselves.
-                    means.sessions.sever(Some(&token.agent));
-                }
-                Ok(Reply::Done)
-            }
+            Request::TokenMake { .. }
+            | Request::CallerTokenMake { .. }
+            | Request::TokenList { .. }
+            | Request::TokenRevoke { .. } => self.token(request, nonce).await,
             Request::Task { about } => self.task(about, nonce).await,
             Request::Draft { snapshot, words } => Ok(Reply::Draft(Box::new(self.draft(&snapshot, words)?))),
             Request::Release { release, snapshot, person, signature } => {
@@ -406,7 +382,11 @@ impl Control {
             InForce::Nothing(_) => None,
         };
         let changes = ambit_core::difference::difference(in_force.as_ref().map(|judge| judge.policy()), policy);
-        let said = |way| changes.iter().filter(move |c| c.way == way).map(|c| c.words.clone()).collect::<Vec<_>>();
+        let mut changes: Vec<_> = changes.into_iter().map(|change| (change.way, change.words)).collect();
+        let before = in_force.as_ref().map(|judge| judge.callers());
+        changes.extend(callers::difference(before, &callers::of(&resolved.config, &agent), &agent));
+        let said =
+            |way| changes.iter().filter(move |(of, _)| *of == way).map(|(_, words)| words.clone()).collect::<Vec<_>>();
         let release = Release {
             number: u64::try_from(all.len()).unwrap_or(u64::MAX) + 1,
             parts: [(PART.to_owned(), Release::part(PART, snapshot.as_bytes()))].into(),

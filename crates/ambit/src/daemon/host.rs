@@ -8,6 +8,8 @@ use ambit_core::time::Timestamp;
 use serde_json::json;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::callers::Calling;
+use super::calls::{Call, CallError, Called};
 use super::control::Control;
 use super::hello::Denied;
 use super::passage::AgentPassage;
@@ -22,6 +24,7 @@ use crate::gate::rpc::Lines;
 use crate::gate::session::{OpenTask, Session};
 use crate::gate::tasks;
 use crate::journal::{Entry, Kind};
+use crate::keys::caller;
 use crate::keys::people;
 use crate::keys::signature::PublicKey;
 use crate::keys::token::{self, Presented, Token};
@@ -113,7 +116,7 @@ impl House {
     }
 }
 
-fn fault(error: &dyn std::fmt::Display) -> Denied {
+pub(super) fn fault(error: &dyn std::fmt::Display) -> Denied {
     Denied::new(format!("nobody can be let in: {error}"), "the person who runs Ambit must look at its log")
 }
 
@@ -135,9 +138,10 @@ impl House {
         presented: &str,
         peer: Peer,
     ) -> Result<(Token, Option<Arc<OpenTask>>), Denied> {
-        let presented = token::verify(self.means.store.as_ref(), presented).map_err(|error| fault(&error))?;
-        let mut over = false;
-        let (why, of) = match presented {
+        let store = self.means.store.as_ref();
+        let found = token::verify(store, presented).map_err(|error| fault(&error))?;
+        let (mut over, mut caller) = (false, None);
+        let (why, of) = match found {
             Presented::Valid(token) if token.agent == agent => match &token.task {
                 None => return Ok((token, None)),
                 Some(id) => match tasks::open_task(&self.means, agent, id).map_err(|error| fault(&error))? {
@@ -154,10 +158,20 @@ impl House {
                 ("the token's task is over", Some(token))
             }
             Presented::Revoked(token) => ("the token was revoked", Some(token)),
-            Presented::Unknown => ("the token is not known", None),
+            Presented::Unknown => match caller::verify(store, presented).map_err(|error| fault(&error))? {
+                caller::Presented::Valid(token) | caller::Presented::Revoked(token) => {
+                    caller = Some(token);
+                    ("a caller's token was presented as an agent's", None)
+                }
+                caller::Presented::Unknown => ("the token is not known", None),
+            },
         };
-        if let Some(more) = self.is_told(of.is_none()) {
-            let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": of.as_ref().map(|t| &t.id), "user": peer.user });
+        if let Some(more) = self.is_told(of.is_none() && caller.is_none()) {
+            let id = of.as_ref().map(|token| &token.id).or(caller.as_ref().map(|token| &token.id));
+            let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": id, "user": peer.user });
+            if let (Some(details), Some(caller)) = (details.as_object_mut(), &caller) {
+                details.insert("caller".into(), caller.caller.as_str().into());
+            }
             if let (Some(details), true) = (details.as_object_mut(), more > 0) {
                 details.insert("and-before".into(), more.into());
             }
@@ -178,7 +192,7 @@ impl House {
 
     /// Whether a token that opens nothing is recorded now, and how many were not since the last. One that is somebody's
     /// always is.
-    fn is_told(&self, unknown: bool) -> Option<u64> {
+    pub(super) fn is_told(&self, unknown: bool) -> Option<u64> {
         if !unknown {
             return Some(0);
         }
@@ -221,6 +235,14 @@ impl Host for House {
 
     fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>> {
         Box::pin(async move { self.recognise(agent, token, peer).await.map(drop) })
+    }
+
+    fn caller<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Calling, Denied>> {
+        Box::pin(self.recognise_caller(agent, token, peer))
+    }
+
+    fn call<'a>(&'a self, calling: Calling, agent: &'a str, ask: Call) -> Later<'a, Result<Called, CallError>> {
+        Box::pin(self.answer_call(calling, agent, ask))
     }
 
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {

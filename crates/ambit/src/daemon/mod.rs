@@ -1,11 +1,14 @@
 //! `ambit serve`: one process owns state, journal, upstreams and credentials.
 
+pub mod callers;
+pub mod calls;
 pub mod control;
 pub mod dial;
 pub mod hello;
 pub mod host;
 pub mod http;
 pub mod lists;
+pub mod opening;
 pub mod passage;
 pub mod place;
 pub mod releases;

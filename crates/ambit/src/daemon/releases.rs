@@ -12,6 +12,7 @@ use ambit_effects::mcp::Readers;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::callers;
 use crate::confirm::change;
 use crate::confirm::wait::clock;
 use crate::gate::judge::Judge;
@@ -84,7 +85,10 @@ pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Judge, String> {
     let resolved = snapshot.resolve();
     let readers = readers_of(&resolved);
     match resolved.policy {
-        Some(policy) => Ok(Judge::new(release, Arc::new(policy), readers)),
+        Some(policy) => {
+            let callers = callers::of(&resolved.config, &resolved.agent);
+            Ok(Judge::new(release, Arc::new(policy), readers).with_callers(callers))
+        }
         None => {
             let mut found = resolved.findings.iter().flat_map(|found| &found.diagnostics);
             let first = found.find(|one| one.severity == Severity::Error);

@@ -84,6 +84,13 @@ pub enum Request {
         /// Who makes it.
         signed: Signed,
     },
+    /// Makes a token for a program that opens tasks.
+    CallerTokenMake {
+        /// Whose.
+        caller: String,
+        /// Who makes it.
+        signed: Signed,
+    },
     /// Lists tokens.
     TokenList {
         /// Of that agent alone.

@@ -12,6 +12,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::callers::Calling;
+use super::calls::{Call, CallError, Called};
 use super::hello::{self, Denied, Hello, Welcome};
 use super::place::Place;
 use crate::gate::mcp::{self, Ended, Passage};
@@ -35,6 +37,18 @@ pub trait Host: Send + Sync + 'static {
 
     /// Whether a token opens that agent's gate; opens nothing. Whoever presents another is recorded.
     fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>>;
+
+    /// The caller whose token it is; or says why not. Whoever presents another is recorded.
+    fn caller<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Calling, Denied>> {
+        let _ = (agent, token, peer);
+        Box::pin(async { Err(Denied::new("nobody opens tasks here", "a person opens one with `ambit task open`")) })
+    }
+
+    /// What a caller asks about an agent's tasks.
+    fn call<'a>(&'a self, calling: Calling, agent: &'a str, ask: Call) -> Later<'a, Result<Called, CallError>> {
+        let _ = (calling, agent, ask);
+        Box::pin(async { Err(CallError::Nobody) })
+    }
 
     /// An agent's connection ended; closes its session.
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()>;

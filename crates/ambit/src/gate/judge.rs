@@ -18,6 +18,7 @@ use ambit_core::time::Timestamp;
 use ambit_effects::mcp::{NotRead, Readers};
 
 use super::session::OpenTask;
+use crate::config::Caller;
 
 /// One release in force.
 pub struct Judge {
@@ -27,6 +28,7 @@ pub struct Judge {
     readers: Readers,
     circle: Circle,
     limits: BTreeMap<LimitId, Limit>,
+    callers: BTreeMap<String, Caller>,
 }
 
 /// A limit, as its uses are kept.
@@ -44,7 +46,13 @@ impl Judge {
     pub fn new(release: Release, policy: Arc<Policy>, readers: Readers) -> Judge {
         let digest = release.digest();
         let (circle, limits) = (circle(&policy), limits(&policy));
-        Judge { release, digest, policy, readers, circle, limits }
+        Judge { release, digest, policy, readers, circle, limits, callers: BTreeMap::new() }
+    }
+
+    /// The same, with the programs that may open tasks of its agent.
+    #[must_use]
+    pub fn with_callers(self, callers: BTreeMap<String, Caller>) -> Judge {
+        Judge { callers, ..self }
     }
 
     /// The release.
@@ -69,6 +77,12 @@ impl Judge {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         self.policy.catalog()
+    }
+
+    /// The programs that may open tasks of its agent, by name.
+    #[must_use]
+    pub fn callers(&self) -> &BTreeMap<String, Caller> {
+        &self.callers
     }
 
     /// Who answers for what.

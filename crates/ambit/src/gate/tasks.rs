@@ -21,8 +21,11 @@ pub struct KeptTask {
     pub agent: String,
     /// The name that `for` uses; empty: it has none.
     pub name: String,
-    /// Who opened it.
+    /// Who opened it, or answers for the program that did.
     pub opened_by: String,
+    /// The program that opened it, where it was none of the person's own doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// For whom it runs.
     pub on_behalf_of: String,
     /// Since when.

@@ -68,7 +68,7 @@ pub enum Kind {
     Resumed,
     /// A token was made or revoked.
     Token,
-    /// A person opened a task; the payload is its request, who wrote that, and its facts.
+    /// A person, or a program for which one answers, opened a task; the payload is its request, who wrote that, and its facts.
     TaskOpened,
     /// A task ended: it was closed, its time was over, its agent was stopped.
     TaskClosed,

@@ -332,7 +332,8 @@ fn policy(agent: &str, release: &Value, digest: &Value) -> Value {
 /// What was put in force, stopped, made or enrolled.
 fn entity(record: &Record) -> Value {
     let details = &record.details;
-    let agent = record.agent.as_deref().unwrap_or("every agent");
+    let caller = details.get("caller").and_then(Value::as_str).filter(|_| record.kind == Kind::Token);
+    let agent = record.agent.as_deref().or(caller).unwrap_or("every agent");
     let entity = match record.kind {
         Kind::Released => {
             let none = Value::Null;

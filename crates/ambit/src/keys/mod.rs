@@ -1,5 +1,6 @@
-//! Keys of people, of the installation, and tokens of agents.
+//! Keys of people, of the installation, and tokens of agents and of callers.
 
+pub mod caller;
 pub mod hex;
 pub mod installation;
 pub mod names;

@@ -117,10 +117,26 @@ pub fn draw(
     held_by: Option<&str>,
     task: Option<&str>,
 ) -> Result<Drawn, TokenError> {
-    let (mut id, mut secret) = ([0; 8], Zeroizing::new([0; 32]));
-    journal.world().random(&mut id)?;
+    let mut secret = Zeroizing::new([0; 32]);
     journal.world().random(&mut *secret)?;
-    let (id, digits) = (hex::write(&id), Zeroizing::new(hex::write(&*secret)));
+    draw_from(journal, agent, made_by, held_by, task, &secret)
+}
+
+/// As [`draw`], out of a secret that was drawn already: 256 bits that nobody can guess.
+///
+/// # Errors
+/// As [`draw`].
+pub fn draw_from(
+    journal: &Journal,
+    agent: &str,
+    made_by: Option<&str>,
+    held_by: Option<&str>,
+    task: Option<&str>,
+    secret: &[u8; 32],
+) -> Result<Drawn, TokenError> {
+    let mut id = [0; 8];
+    journal.world().random(&mut id)?;
+    let (id, digits) = (hex::write(&id), Zeroizing::new(hex::write(secret)));
     let token = Token {
         agent: name(agent)?.into(),
         made_at: journal.world().now().0,
@@ -134,6 +150,19 @@ pub fn draw(
     let text = Secret::from(format!("{PREFIX}{}_{}", token.id, *digits));
     let (entry, put) = change(&token, 0, made_by, "made")?;
     Ok(Drawn { text, token, entry, put })
+}
+
+/// The text of a token that is kept, out of its secret; nothing when it is another's secret, or the token was revoked.
+///
+/// # Errors
+/// When the store fails.
+pub fn text_again(store: &dyn Store, id: &str, secret: &[u8; 32]) -> Result<Option<Secret>, TokenError> {
+    let digits = Zeroizing::new(hex::write(secret));
+    let text = Zeroizing::new(format!("{PREFIX}{id}_{}", *digits));
+    Ok(match verify(store, &text)? {
+        Presented::Valid(_) => Some(Secret::from(text.to_string())),
+        Presented::Revoked(_) | Presented::Unknown => None,
+    })
 }
 
 /// Whose token it is that somebody presents.

@@ -49,6 +49,7 @@ fn keys(schema: &Value) -> String {
         ("[people.NAME]", "/$defs/Person"),
         ("[lists.NAME]", "/$defs/List"),
         ("[agents.NAME]", "/$defs/Agent"),
+        ("[callers.NAME]", "/$defs/Caller"),
         ("[limits]", "/$defs/Limits"),
         ("[state]", "/$defs/State"),
         ("[http]", "/$defs/Http"),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Control, Wrong, refused};
 use crate::daemon::request::{Reply, TaskRequest};
 use crate::daemon::tasks::{self, TaskError};
+use crate::gate::means::Fault;
 use crate::gate::tasks::{KeptTask, said};
 
 impl Control {
@@ -35,17 +36,7 @@ impl Control {
             }
             TaskRequest::Show { id } => {
                 let task = self.find_task(&id)?;
-                let mut shown = self.task_json(&task);
-                if let Some(shown) = shown.as_object_mut() {
-                    let said = said(means, &task)?;
-                    shown.insert("erased".into(), said.is_none().into());
-                    let said = said.unwrap_or_default();
-                    shown.insert("request".into(), said.request.into());
-                    shown.insert("author".into(), said.author.into());
-                    let facts = said.facts.iter().map(|(name, fact)| json!({ "name": name, "value": fact }));
-                    shown.insert("facts".into(), facts.collect());
-                }
-                Ok(Reply::Tasks(vec![shown]))
+                Ok(Reply::Tasks(vec![self.task_shown(&task)?]))
             }
             TaskRequest::Close { id, because, by } => {
                 let id = self.find_task(&id)?.id.clone();
@@ -68,14 +59,30 @@ impl Control {
         }
     }
 
+    /// A task for a person or a program, with what it says.
+    pub(in crate::daemon) fn task_shown(&self, task: &KeptTask) -> Result<Value, Fault> {
+        let mut shown = self.task_json(task);
+        if let Some(shown) = shown.as_object_mut() {
+            let said = said(&self.means, task)?;
+            shown.insert("erased".into(), said.is_none().into());
+            let said = said.unwrap_or_default();
+            shown.insert("request".into(), said.request.into());
+            shown.insert("author".into(), said.author.into());
+            let facts = said.facts.iter().map(|(name, fact)| json!({ "name": name, "value": fact }));
+            shown.insert("facts".into(), facts.collect());
+        }
+        Ok(shown)
+    }
+
     /// A task for a person or a program: all but what it says.
-    fn task_json(&self, task: &KeptTask) -> Value {
+    pub(in crate::daemon) fn task_json(&self, task: &KeptTask) -> Value {
         let sessions = self.means.sessions.all();
         let of_task = |session: &crate::gate::session::Session| {
             session.task.as_ref().is_some_and(|of| of.id == task.id).then(|| session.id.clone())
         };
         json!({
             "id": task.id, "agent": task.agent, "name": task.name, "opened-by": task.opened_by,
+            "caller": task.caller,
             "on-behalf-of": task.on_behalf_of, "opened": task.opened, "until": task.until, "token": task.token,
             "record": task.record,
             "sessions": sessions.iter().filter_map(|session| of_task(session)).collect::<Vec<_>>(),

@@ -1,12 +1,79 @@
-//! Bodies: a whole message, nothing, or a stream of events.
+//! Bodies: what comes, bounded in size, time and memory; what goes, a whole message, nothing, or a stream of events.
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http_body_util::{Empty, Full};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::mpsc;
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::StatusCode;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+/// The bytes of bodies that may be in memory at once, of everybody together.
+pub(super) struct Room(Arc<Semaphore>);
+
+/// Why a body was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotWhole {
+    #[error("the body did not come whole")]
+    Broken,
+    #[error("a message has at most {0} bytes")]
+    TooLarge(usize),
+    #[error("too much is asked at once; try again")]
+    Busy,
+    #[error("the body did not come in time")]
+    Late,
+}
+
+const ROOM: usize = 128 << 20;
+// A body has so long to come.
+const BODY: Duration = Duration::from_secs(30);
+
+impl Default for Room {
+    fn default() -> Room {
+        Room(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+impl Room {
+    /// A body of at most so many bytes, whole, and its place in memory.
+    pub(super) async fn take(
+        &self,
+        body: Incoming,
+        most: usize,
+    ) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), NotWhole> {
+        timeout(BODY, self.whole(body, most)).await.unwrap_or(Err(NotWhole::Late))
+    }
+
+    async fn whole(&self, mut body: Incoming, most: usize) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), NotWhole> {
+        let (mut bytes, mut room) = (Vec::new(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| NotWhole::Broken)?;
+            let Some(data) = frame.data_ref() else { continue };
+            if bytes.len() + data.len() > most {
+                return Err(NotWhole::TooLarge(most));
+            }
+            let size = u32::try_from(data.len()).map_err(|_| NotWhole::TooLarge(most))?;
+            room.push(Arc::clone(&self.0).try_acquire_many_owned(size).map_err(|_| NotWhole::Busy)?);
+            bytes.extend_from_slice(data);
+        }
+        Ok((bytes, room))
+    }
+}
+
+impl NotWhole {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            NotWhole::Broken => StatusCode::BAD_REQUEST,
+            NotWhole::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            NotWhole::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            NotWhole::Late => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
 
 /// What an answer carries.
 pub(super) enum Answered {

@@ -3,9 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -13,16 +11,16 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
+use super::body::{NotWhole, Room};
 use super::checks::Checks;
 use super::headers;
 use super::said::{Answer, empty, json, no_session, said_wrong, status, unauthorized, wrong};
 use super::sessions::{HttpSession, HttpSessions, NoSession};
 use super::stream::stream;
+use super::tasks;
 use super::work::work;
-use crate::daemon::socket::Peer;
+use crate::daemon::socket::{Host, Peer};
 use crate::gate::mcp::era::Era;
 use crate::gate::mcp::face::Begun;
 use crate::gate::mcp::headers::SESSION;
@@ -30,19 +28,16 @@ use crate::gate::mcp::listen::Filter;
 use crate::gate::rpc::{AGENT_LINE, Message, code};
 use crate::loopback::is_loopback;
 
-/// The endpoints of all agents.
+/// The endpoints of all agents, and of those who open tasks for them.
 pub(super) struct Endpoint {
     sessions: Arc<HttpSessions>,
     checks: Checks,
-    // Bytes of bodies that may be in memory at once, of everybody together.
-    room: Arc<Semaphore>,
+    host: Arc<dyn Host>,
+    room: Room,
 }
 
-const ROOM: usize = 128 << 20;
 const MAY_SEND: &str =
-    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name";
-// A body has so long to come.
-const BODY: Duration = Duration::from_secs(30);
+    "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, idempotency-key";
 
 /// Who asks, as the request has it.
 struct Asker {
@@ -52,12 +47,15 @@ struct Asker {
 }
 
 impl Endpoint {
-    pub(super) fn new(sessions: Arc<HttpSessions>, checks: Checks) -> Endpoint {
-        Endpoint { sessions, checks, room: Arc::new(Semaphore::new(ROOM)) }
+    pub(super) fn new(host: Arc<dyn Host>, sessions: Arc<HttpSessions>, checks: Checks) -> Endpoint {
+        Endpoint { sessions, checks, host, room: Room::default() }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
         if let Some(why) = self.checks.refuse(request.headers()) {
+            if tasks::place_of(request.uri().path()).is_some() {
+                return tasks::refused(StatusCode::FORBIDDEN, "not-let-in", why);
+            }
             return wrong(StatusCode::FORBIDDEN, None, code::INVALID_REQUEST, why);
         }
         let page = self.checks.page(request.headers()).cloned();
@@ -78,8 +76,11 @@ impl Endpoint {
     }
 
     async fn answer_checked(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
+        if let Some(place) = tasks::place_of(request.uri().path()) {
+            return tasks::answer(&self.host, &self.room, request, place, peer(from)).await;
+        }
         let Some(agent) = agent_of(request.uri().path()) else {
-            let why = "there is nothing here; agents come to `/agents/NAME/mcp`";
+            let why = "there is nothing here; agents come to `/agents/NAME/mcp`, callers to `/agents/NAME/tasks`";
             return wrong(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, why);
         };
         let Some(token) = bearer(request.headers()) else {
@@ -112,12 +113,15 @@ impl Endpoint {
             let why = "the answer is `application/json`, which `Accept` does not let through";
             return wrong(StatusCode::NOT_ACCEPTABLE, None, code::INVALID_REQUEST, why);
         }
-        let (bytes, _room) = match timeout(BODY, self.body(body)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(answer)) => return answer,
-            Err(_) => {
-                let why = "the body did not come in time";
-                return wrong(StatusCode::REQUEST_TIMEOUT, None, code::INVALID_REQUEST, why);
+        let (bytes, _place) = match self.room.take(body, AGENT_LINE).await {
+            Ok(body) => body,
+            Err(not) => {
+                let code = match not {
+                    NotWhole::Broken => code::PARSE,
+                    NotWhole::Busy => code::BUSY,
+                    NotWhole::TooLarge(_) | NotWhole::Late => code::INVALID_REQUEST,
+                };
+                return wrong(not.status(), None, code, &not.to_string());
             }
         };
         match Message::read(&bytes) {
@@ -145,30 +149,6 @@ impl Endpoint {
                 wrong(StatusCode::BAD_REQUEST, malformed.id.as_deref(), malformed.code, &malformed.message)
             }
         }
-    }
-
-    /// A body, whole, and its place in memory.
-    async fn body(&self, mut body: Incoming) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Answer> {
-        let (mut bytes, mut room) = (Vec::new(), Vec::new());
-        while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|_| wrong(StatusCode::BAD_REQUEST, None, code::PARSE, "the body did not come whole"))?;
-            let Some(data) = frame.data_ref() else { continue };
-            if bytes.len() + data.len() > AGENT_LINE {
-                let why = format!("a message has at most {AGENT_LINE} bytes");
-                return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, &why));
-            }
-            let place = u32::try_from(data.len())
-                .ok()
-                .and_then(|size| Arc::clone(&self.room).try_acquire_many_owned(size).ok());
-            let Some(place) = place else {
-                let why = "too much is asked at once; try again";
-                return Err(wrong(StatusCode::SERVICE_UNAVAILABLE, None, code::BUSY, why));
-            };
-            room.push(place);
-            bytes.extend_from_slice(data);
-        }
-        Ok((bytes, room))
     }
 
     async fn request(
@@ -292,7 +272,7 @@ fn agent_of(path: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))).then_some(name)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<zeroize::Zeroizing<String>> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<zeroize::Zeroizing<String>> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
@@ -306,7 +286,7 @@ fn peer(from: SocketAddr) -> Peer {
     Peer { user: here.then(|| rustix::process::geteuid().as_raw()), process: None }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
@@ -316,7 +296,7 @@ fn hears(headers: &HeaderMap) -> bool {
     headers.contains_key(ACCEPT) && accepts(headers, "text/event-stream")
 }
 
-fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     let mut said = headers.get_all(ACCEPT).iter().peekable();
     if said.peek().is_none() {
         return true;

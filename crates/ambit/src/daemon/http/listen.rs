@@ -120,7 +120,7 @@ impl Bound {
     pub async fn serve(self, host: Arc<dyn Host>) {
         let Bound { listener, tls, checks } = self;
         let sessions = HttpSessions::new(Arc::clone(&host));
-        let endpoint = Arc::new(Endpoint::new(Arc::clone(&sessions), checks));
+        let endpoint = Arc::new(Endpoint::new(host, Arc::clone(&sessions), checks));
         let room = Arc::new(Semaphore::new(most()));
         let tidying = sessions.tidy_often();
         let accepting = async {

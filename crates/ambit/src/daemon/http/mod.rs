@@ -1,4 +1,5 @@
-//! Agents over HTTP: the Model Context Protocol's streamable HTTP at `/agents/NAME/mcp`, for both of its generations.
+//! Agents over HTTP: the Model Context Protocol's streamable HTTP at `/agents/NAME/mcp`, for both of its generations; and
+//! at `/agents/NAME/tasks` the programs that open tasks for them.
 
 mod body;
 mod checks;
@@ -8,6 +9,7 @@ mod listen;
 mod said;
 mod sessions;
 mod stream;
+mod tasks;
 mod work;
 
 pub use listen::{Bound, HttpError, bind};

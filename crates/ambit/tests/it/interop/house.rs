@@ -198,6 +198,13 @@ impl Said {
         self
     }
 
+    /// It must not have worked.
+    #[track_caller]
+    pub fn not_fine(self) -> Said {
+        assert_ne!(self.code, 0, "{}{}", self.out, self.err);
+        self
+    }
+
     /// Its data as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {

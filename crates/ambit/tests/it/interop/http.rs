@@ -34,14 +34,14 @@ fn text(said: &Value) -> &str {
     said["content"][0]["text"].as_str().unwrap_or_default()
 }
 
-/// One request over a connection of its own: the status, the headers, the body.
-struct Heard {
-    status: u16,
-    head: String,
-    body: Value,
+/// What came back to one request over a connection of its own: the status, the headers, the body.
+pub struct Heard {
+    pub status: u16,
+    pub head: String,
+    pub body: Value,
 }
 
-fn ask(house: &House, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Heard {
+pub fn ask(house: &House, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Heard {
     let mut stream = TcpStream::connect(address(house)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
@@ -61,22 +61,26 @@ fn ask(house: &House, method: &str, path: &str, headers: &[(&str, &str)], body: 
 
 /// A call of a client of the later generation, over a connection of its own: what came back.
 pub fn call_over_http(house: &House, params: &Value) -> Value {
+    call_with(house, &format!("Bearer {}", house.read("token").trim()), params)
+}
+
+/// The same, with that token.
+pub fn call_with(house: &House, token: &str, params: &Value) -> Value {
     let mut params = params.clone();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
-    let token = format!("Bearer {}", house.read("token").trim());
     let name = params["name"].as_str().unwrap();
     let more = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", name)];
-    let heard = ask(house, "POST", ENDPOINT, &headers(&token, &more), body.as_bytes());
+    let heard = ask(house, "POST", ENDPOINT, &headers(token, &more), body.as_bytes());
     assert_eq!(heard.status, 200, "{}", heard.body);
     heard.body
 }
 
 /// The headers of a client that shakes hands, with that token.
-fn headers<'a>(bearer: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub fn headers<'a>(bearer: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let usual = [
         ("Host", "localhost"),
         ("Authorization", bearer),

@@ -1,6 +1,7 @@
 //! The whole of it, as it is used: the program's own commands, a daemon, real servers behind it and official clients in
 //! front of it. `cargo nextest run -p ambit interop` runs these alone.
 
+mod callers;
 mod crash;
 mod hold;
 mod house;
