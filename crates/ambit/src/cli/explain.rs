@@ -1,5 +1,7 @@
 //! `ambit explain AGENT`: a scope said back in plain sentences, from what is enforced.
 
+mod budgets;
+
 use std::io::{self, Write};
 
 use ambit_core::explain::{self, Item, Kept, Told};
@@ -7,7 +9,9 @@ use ambit_core::policy::Policy;
 use ambit_core::scope::Section;
 use ambit_core::scope::diagnostics::nearest;
 use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::Value;
 
+use self::budgets::Budgets;
 use super::attempt::no_page;
 use super::options::Options;
 use super::output::{self, style};
@@ -53,16 +57,34 @@ pub fn run(args: &ExplainArgs, options: &Options) -> anyhow::Result<Exit> {
         is_named(&page.policy, task)?;
     }
     let told = explain::tell(&page.policy, &sight(&home.config, &args.agent), args.task.as_deref());
+    let budgets = Budgets::of(&page.policy, &told, &args.agent, options);
     let mut out = output::data();
     match args.format {
-        ExplainFormat::Human => human(&told, &mut out)?,
-        ExplainFormat::Markdown => markdown(&told, &mut out)?,
+        ExplainFormat::Human => human(&told, &budgets, &mut out)?,
+        ExplainFormat::Markdown => markdown(&told, &budgets, &mut out)?,
         ExplainFormat::Json => {
             drop(out);
-            output::json(&told)?;
+            output::json(&with_budgets(&told, &budgets)?)?;
         }
     }
     Ok(Exit::Fine)
+}
+
+/// For a program: the scope, and beside each line its limits with what is used of them.
+fn with_budgets(told: &Told, budgets: &Budgets) -> serde_json::Result<Value> {
+    let mut value = serde_json::to_value(told)?;
+    let answers = value.get_mut("answers").and_then(Value::as_array_mut).into_iter().flatten();
+    let items = answers.filter_map(|answer| answer.get_mut("items")?.as_array_mut()).flatten();
+    for item in items.filter_map(Value::as_object_mut) {
+        let line = item.get("line").and_then(Value::as_u64).and_then(|line| usize::try_from(line).ok());
+        if let Some(line) = line {
+            item.insert("limits".into(), budgets.json(line));
+        }
+    }
+    if let (Some(ground), Some(value)) = (&budgets.ground, value.as_object_mut()) {
+        value.insert("used".into(), ground.json());
+    }
+    Ok(value)
 }
 
 /// A task that no line names would be explained as if it were one that some line is for.
@@ -79,7 +101,7 @@ fn is_named(policy: &Policy, task: &str) -> Result<(), Trouble> {
     Err(Trouble::new(Exit::Usage, format!("no line of the scope names a task `{}`", escape(task)), help))
 }
 
-fn human(told: &Told, out: &mut impl Write) -> io::Result<()> {
+fn human(told: &Told, budgets: &Budgets, out: &mut impl Write) -> io::Result<()> {
     let (head, quiet) = (style::HEAD, style::QUIET);
     writeln!(out, "{head}{}{head:#}", escape(&told.title))?;
     writeln!(out, "{quiet}{}, for which {} answers{quiet:#}", escape(&told.agent), escape(&told.owner))?;
@@ -98,13 +120,13 @@ fn human(told: &Told, out: &mut impl Write) -> io::Result<()> {
         for item in &answer.items {
             let kept = style_of(item.kept);
             writeln!(out, "  - {} {kept}[{}]{kept:#}", escape(&item.words), item.kept.words())?;
-            for note in &item.notes {
+            for note in item.notes.iter().chain(&budgets.notes(item.line)) {
                 writeln!(out, "    {quiet}{}{quiet:#}", escape(note))?;
             }
         }
     }
     writeln!(out, "\n{}", told.otherwise)?;
-    for line in legend(told) {
+    for line in legend(told).into_iter().map(str::to_owned).chain(budgets.last()) {
         writeln!(out, "{quiet}{line}{quiet:#}")?;
     }
     Ok(())
@@ -118,7 +140,7 @@ fn style_of(kept: Kept) -> clap::builder::styling::Style {
     }
 }
 
-fn markdown(told: &Told, out: &mut impl Write) -> io::Result<()> {
+fn markdown(told: &Told, budgets: &Budgets, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "# {}\n", escape(&told.title))?;
     writeln!(out, "{}, for which {} answers.\n", code(&told.agent), code(&told.owner))?;
     if let Some(task) = &told.task {
@@ -133,13 +155,13 @@ fn markdown(told: &Told, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\n{}:\n", answer.lead)?;
         for item in &answer.items {
             writeln!(out, "- {} ({})", code(&item.words), item.kept.words())?;
-            for note in &item.notes {
+            for note in item.notes.iter().chain(&budgets.notes(item.line)) {
                 writeln!(out, "  - {}", code(note))?;
             }
         }
     }
     writeln!(out, "\n{}", told.otherwise)?;
-    for line in legend(told) {
+    for line in legend(told).into_iter().map(str::to_owned).chain(budgets.last()) {
         writeln!(out, "\n{line}")?;
     }
     Ok(())

@@ -51,6 +51,26 @@ impl Link {
         Ok(Link { reader: BufReader::new(stream), writer })
     }
 
+    /// Reaches the daemon where one runs; starts none. Nothing when none does.
+    ///
+    /// # Errors
+    /// When there is no `ambit.toml`, or the daemon that runs does not let us in.
+    pub fn if_running(options: &Options) -> Result<Option<Link>, Trouble> {
+        let socket = match &options.socket {
+            Some(socket) => socket.clone(),
+            None => Place::of_config(&options.config_path()?).socket(),
+        };
+        let fault = |message: String| Trouble::new(Exit::Fault, message, "`ambit status` says how everything stands");
+        match dial_at(&socket, &Hello::Person) {
+            Ok(stream) => {
+                let writer = stream.try_clone().map_err(|error| fault(error.to_string()))?;
+                Ok(Some(Link { reader: BufReader::new(stream), writer }))
+            }
+            Err(DialError::Nobody(_)) => Ok(None),
+            Err(error) => Err(fault(error.to_string())),
+        }
+    }
+
     /// Asks, and takes the reply.
     ///
     /// # Errors

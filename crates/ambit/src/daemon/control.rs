@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::budgets;
 use super::callers;
 use super::lists;
 use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
@@ -122,6 +123,7 @@ impl Control {
             | Request::CallerTokenMake { .. }
             | Request::TokenList { .. }
             | Request::TokenRevoke { .. } => self.token(request, nonce).await,
+            Request::Budgets { agent } => Ok(budgets::of(means, &agent)),
             Request::Task { about } => self.task(about, nonce).await,
             Request::Draft { snapshot, words } => Ok(Reply::Draft(Box::new(self.draft(&snapshot, words)?))),
             Request::Release { release, snapshot, person, signature } => {

@@ -8,6 +8,7 @@ use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::budgets::Budget;
 use super::stop::Stopped;
 use super::tasks::{Closed, Opening};
 use crate::confirm::answer::Answered;
@@ -149,6 +150,11 @@ pub enum Request {
     },
     /// Signs how far the journal has come.
     Checkpoint,
+    /// What is used of an agent's limits.
+    Budgets {
+        /// Whose.
+        agent: String,
+    },
     /// Something about tasks.
     Task {
         /// What.
@@ -283,6 +289,13 @@ pub enum Reply {
     Tasks(Vec<Value>),
     /// What closing a task did.
     TaskClosed(Closed),
+    /// What is used of the limits of the release in force.
+    Budgets {
+        /// Its number; nothing is in force without one.
+        release: Option<u64>,
+        /// Limit by limit; those that count by task once for each that is open.
+        budgets: Vec<Budget>,
+    },
     /// A release to look at and sign.
     Draft(Box<Release>),
     /// It is in force; these holds were withdrawn.

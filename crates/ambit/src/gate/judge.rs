@@ -188,7 +188,9 @@ fn circle(policy: &Policy) -> Circle {
     }
 }
 
-fn limits(policy: &Policy) -> BTreeMap<LimitId, Limit> {
+/// The limits of a policy, as their uses are kept.
+#[must_use]
+pub fn limits(policy: &Policy) -> BTreeMap<LimitId, Limit> {
     let mut limits = BTreeMap::new();
     for line in policy.lines() {
         // What the line is about; not how much, by whom, until when, or why.

@@ -26,6 +26,17 @@ pub struct Used<'a> {
     seen: RefCell<BTreeMap<LimitId, Option<Counter>>>,
 }
 
+/// What is used of one limit at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// How much.
+    pub used: Decimal,
+    /// When the first of it counts no more; nothing where nothing is used, or it counts for as long as the task lasts.
+    pub first_until: Option<Timestamp>,
+    /// When all of it counts no more.
+    pub last_until: Option<Timestamp>,
+}
+
 /// The uses of one limit.
 #[derive(Clone, Debug)]
 struct Counter {
@@ -87,24 +98,29 @@ impl<'a> Used<'a> {
     }
 
     fn spent_of(&self, id: LimitId, info: &LimitInfo) -> Option<String> {
-        let (counter, used) = (self.counter(id)?, self.used(id)?);
-        let window = window(info.window);
-        let per = match info.window {
-            Window::AtOnce => return None,
-            Window::Minute => "minute",
-            Window::Hour => "hour",
-            Window::Day => "day",
-            Window::Task => "task",
-        };
-        let what = info.sum_of.as_ref().map_or_else(|| "times".to_owned(), |path| format!("of {}", print_path(path)));
-        let mut text = format!("{used} of {} {what} per {per} are used", info.most);
-        // The oldest use is the first to count no more.
-        let first =
-            counter.uses.iter().map(|one| one.0.0).min().zip(window).and_then(|(at, window)| at.checked_add(window));
-        if let Some(at) = first {
-            text.push_str(&format!("; the first of them counts until {}", clock(Timestamp(at))));
+        if info.window == Window::AtOnce {
+            return None;
+        }
+        let spent = self.of(id)?;
+        let mut text = format!("{} of {} are used", spent.used, counted(info));
+        if let Some(at) = spent.first_until {
+            text.push_str(&format!("; the first of them counts until {}", clock(at)));
         }
         Some(text)
+    }
+
+    /// What is used of one limit, and until when; nothing for one that is not kept (at once), or cannot be told.
+    #[must_use]
+    pub fn of(&self, id: LimitId) -> Option<Spent> {
+        let of = self.judge.limit(id)?.window;
+        if of == Window::AtOnce {
+            return None;
+        }
+        let (counter, used) = (self.counter(id)?, self.used(id)?);
+        let until = |at: Option<i64>| at.zip(window(of)).and_then(|(at, long)| at.checked_add(long)).map(Timestamp);
+        let times = || counter.uses.iter().map(|one| one.0.0);
+        // The oldest use is the first to count no more.
+        Some(Spent { used, first_until: until(times().min()), last_until: until(times().max()) })
     }
 
     fn counter(&self, limit: LimitId) -> Option<Counter> {
@@ -155,8 +171,22 @@ fn window(window: Window) -> Option<i64> {
     }
 }
 
+/// The most of a limit, in words: `20 times per hour`, `500 of amount per day`.
+#[must_use]
+pub fn counted(info: &LimitInfo) -> String {
+    let per = match info.window {
+        Window::AtOnce => "at once",
+        Window::Minute => "per minute",
+        Window::Hour => "per hour",
+        Window::Day => "per day",
+        Window::Task => "per task",
+    };
+    let what = info.sum_of.as_ref().map_or_else(|| "times".to_owned(), |path| format!("of {}", print_path(path)));
+    format!("{} {what} {per}", info.most)
+}
+
 /// A moment as a person reads it.
-fn clock(at: Timestamp) -> String {
+pub(crate) fn clock(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .map_or_else(|_| "later".to_owned(), |at| at.strftime("%H:%M:%S UTC on %Y-%m-%d").to_string())
 }

@@ -50,6 +50,7 @@ fn a_scope_is_said_back_in_sentences() {
 
     If it needs to do anything outside this scope, a human must confirm first.
     advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
+    used of its limits: not known, because no daemon runs that counts (`ambit serve`)
     "#);
 }
 
@@ -87,6 +88,8 @@ fn and_as_a_page() {
     Anything outside this scope is refused.
 
     advised: Ambit stands between, but the agent runs as the same operating-system user and could go around.
+
+    used of its limits: not known, because no daemon runs that counts (`ambit serve`)
     "#);
 }
 
