@@ -7,6 +7,7 @@ pub mod config;
 pub mod confirm;
 pub mod daemon;
 pub mod demo;
+pub mod digest;
 pub mod escape;
 pub mod findings;
 pub mod gate;

@@ -68,6 +68,8 @@ pub enum Command {
     Resume(super::stop::ResumeArgs),
     /// Read, verify, export the record
     Journal(super::journal::JournalArgs),
+    /// Say what agents did in a while, and what to look at first
+    Digest(super::digest::DigestArgs),
     /// Say a scope back in plain sentences, from what is enforced
     Explain(super::explain::ExplainArgs),
     /// Say what would become of an action and why, touching nothing

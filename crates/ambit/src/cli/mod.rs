@@ -9,6 +9,7 @@ pub mod attempt;
 pub mod check;
 pub mod completions;
 pub mod demo;
+pub mod digest;
 pub mod explain;
 pub mod fmt;
 pub mod inbox;
@@ -115,6 +116,7 @@ fn run(command: Command, options: &Options) -> anyhow::Result<Exit> {
         Command::Stop(args) => stop::stop(&args, options),
         Command::Resume(args) => stop::resume(&args, options),
         Command::Journal(args) => journal::run(&args, options),
+        Command::Digest(args) => digest::run(&args, options),
         Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -133,8 +133,29 @@ pub fn status(args: &StatusArgs, options: &Options) -> anyhow::Result<Exit> {
         let task = task.map_or_else(String::new, |task| format!(", in the task {}", escape(task)));
         text.push_str(&format!("session {} of {}{task}\n", said("id"), said("agent")));
     }
+    text.push_str(&digest(status.get("digest").unwrap_or(&Value::Null)));
     use std::io::Write as _;
     write!(output::data(), "{text}")?;
     differs.iter().for_each(|one| say(&one.words()));
     Ok(Exit::Fine)
+}
+
+/// How it stands with the digest that is sent by itself; nothing where none is.
+fn digest(status: &Value) -> String {
+    let time = |value: Option<&Value>| {
+        value.and_then(Value::as_i64).map(|at| crate::confirm::wait::clock(ambit_core::time::Timestamp(at)))
+    };
+    let Some(next) = time(status.get("next")) else { return String::new() };
+    let last = time(status.get("last"))
+        .map_or_else(|| "none was taken yet".to_owned(), |at| format!("the last was taken {at}"));
+    let mut text = format!("digest: the next is due {next}; {last}\n");
+    let why = |of: &str| status.get(of).and_then(|of| of.get("why")).and_then(Value::as_str).map(escape);
+    if let Some(why) = why("trying") {
+        let attempts = status.pointer("/trying/attempts").and_then(Value::as_u64).unwrap_or(0);
+        text.push_str(&format!("    not taken yet, tried {attempts} times: {why}\n"));
+    }
+    if let Some(why) = why("failed") {
+        text.push_str(&format!("    NOT DELIVERED, the next tells of its time as well: {why}\n"));
+    }
+    text
 }

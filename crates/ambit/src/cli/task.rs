@@ -290,7 +290,7 @@ fn facts(said: &[String]) -> Result<Vec<(String, Fact)>, Trouble> {
 }
 
 /// A stretch of time: a whole number of minutes, hours or days.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let units = [("m", 60), ("h", 3600), ("d", 86_400)];
     let read = units.iter().find_map(|(unit, factor)| {
         let count = text.strip_suffix(unit)?;

@@ -38,6 +38,9 @@ pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
     if let Some(http) = &config.http {
         check.http(http);
     }
+    if let Some(digest) = &config.digest {
+        check.digest(digest);
+    }
     check.found
 }
 
@@ -131,7 +134,7 @@ impl Check<'_> {
             self.setting(&["systems", name, "headers", key], key, setting);
         }
         if let (Kind::Mcp, Some(Setting::Plain(url))) = (system.kind, &system.url) {
-            self.endpoint(name, url);
+            self.endpoint(&["systems", name, "url"], url);
         }
         if let Some(url) = &system.url {
             self.setting(&["systems", name, "url"], "url", url);
@@ -161,18 +164,18 @@ impl Check<'_> {
     }
 
     /// What goes to an endpoint and comes from it must not be anybody's to read on the way.
-    fn endpoint(&mut self, name: &str, url: &str) {
+    pub(super) fn endpoint(&mut self, path: &[&str], url: &str) {
         let wrong = match Url::parse(url) {
             Err(_) => format!("`{url}` is no URL"),
             Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url)) => {
                 if url.query_pairs().any(|(name, value)| names_a_secret(&name) && !value.is_empty()) {
-                    self.secret_written_out(&["systems", name, "url"], "a parameter of `url`");
+                    self.secret_written_out(path, "a parameter of `url`");
                 }
                 return;
             }
             Ok(url) => format!("`{url}` is not `https`, and not on this machine"),
         };
-        self.error("bad-endpoint", &["systems", name, "url"], wrong, "write `https://HOST/PATH`");
+        self.error("bad-endpoint", path, wrong, "write `https://HOST/PATH`");
     }
 
     /// What tools return: plain names, and each column once.
@@ -227,7 +230,7 @@ impl Check<'_> {
         }
     }
 
-    fn setting(&mut self, path: &[&str], key: &str, setting: &Setting) {
+    pub(super) fn setting(&mut self, path: &[&str], key: &str, setting: &Setting) {
         match setting {
             Setting::Plain(text) if has_password(text) || (names_a_secret(key) && !text.is_empty()) => {
                 self.secret_written_out(path, &format!("`{key}`"));

@@ -6,6 +6,7 @@
 
 mod caller;
 mod check;
+mod digest;
 pub mod find;
 pub mod front;
 mod launch;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use caller::Caller;
 pub(crate) use check::{has_password, is_address, is_name, names_a_secret};
+pub use digest::{Digest, Every, Webhook};
 pub use secret::{Secret, SecretError};
 pub use strict::Places;
 
@@ -68,6 +70,9 @@ pub struct Config {
     /// Where agents come in over HTTP; nowhere unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// When the owner is told what agents did, and where; never unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
     /// Where each key stands in the text.
     #[serde(skip)]
     pub places: Places,

@@ -231,6 +231,14 @@ fn nobody_listens_in_the_clear_where_others_can_reach() {
 }
 
 #[test]
+fn a_digest_has_a_time_and_goes_to_a_private_address() {
+    let webhook = "webhook = { url = \"https://a.example/x\", secret = { env = \"S\" } }";
+    insta::assert_snapshot!(said(&format!("[digest]\n{webhook}\n")), @"");
+    insta::assert_snapshot!(said(&format!("[digest]\nat = \"7am\"\n{webhook}\n")), @"2:6 bad-time: `7am` is no time of the day → write it as `07:00`, in UTC");
+    insta::assert_snapshot!(said("[digest]\nwebhook = { url = \"http://a.example/x\", secret = { env = \"S\" } }\n"), @"2:19 bad-endpoint: `http://a.example/x` is not `https`, and not on this machine → write `https://HOST/PATH`");
+}
+
+#[test]
 fn a_server_is_a_program_or_an_endpoint() {
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"https://a.example/mcp\"\ntoken = { env = \"A\" }\nheaders = { X-Team = \"refunds\" }\n"), @"");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\nurl = \"http://127.0.0.1:1/mcp\"\ncommand = [\"/x\"]\nenv = { A = \"b\" }\n[systems.b]\nkind = \"mcp\"\ncommand = [\"/x\"]\ntoken = { env = \"A\" }\nheaders = { X = \"y\" }\n"), @"

@@ -17,6 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::budgets;
 use super::callers;
+use super::digest::{DigestError, Digests};
 use super::lists;
 use super::releases::{self, KeptRelease, PART, Releases, put_in_force};
 use super::request::{Asked, DOMAIN, Reply, Request, ShownHold, Signed, Waiting, Words, signed_parts};
@@ -42,6 +43,7 @@ pub struct Control {
     journal: Arc<Journal>,
     releases: Arc<Releases>,
     live: Arc<LiveSystems>,
+    digests: Option<Arc<Digests>>,
 }
 
 /// Why a request was not carried out.
@@ -64,7 +66,13 @@ impl Control {
     /// Control over these.
     #[must_use]
     pub fn new(means: Arc<Means>, journal: Arc<Journal>, releases: Arc<Releases>, live: Arc<LiveSystems>) -> Control {
-        Control { means, journal, releases, live }
+        Control { means, journal, releases, live, digests: None }
+    }
+
+    /// The same, with what sends digests.
+    #[must_use]
+    pub fn with_digests(self, digests: Option<Arc<Digests>>) -> Control {
+        Control { digests, ..self }
     }
 
     /// Serves one connection to its end.
@@ -123,6 +131,17 @@ impl Control {
             | Request::CallerTokenMake { .. }
             | Request::TokenList { .. }
             | Request::TokenRevoke { .. } => self.token(request, nonce).await,
+            Request::DigestSend => {
+                let help = "add `[digest]` with a `webhook` to `ambit.toml`, and start the daemon again";
+                let digests = self.digests.as_ref();
+                let digests =
+                    digests.ok_or_else(|| refused(format!("no webhook is named for digests\nhelp: {help}")))?;
+                match digests.send_now().await {
+                    Ok((status, to)) => Ok(Reply::DigestSent { status, to }),
+                    Err(DigestError::Fault(fault)) => Err(fault.into()),
+                    Err(error) => Err(refused(error.to_string())),
+                }
+            }
             Request::Budgets { agent } => Ok(budgets::of(means, &agent)),
             Request::Task { about } => self.task(about, nonce).await,
             Request::Draft { snapshot, words } => Ok(Reply::Draft(Box::new(self.draft(&snapshot, words)?))),
@@ -194,6 +213,7 @@ impl Control {
         Ok(Reply::Status(json!({
             "process": std::process::id(), "records": last, "agents": agents, "sessions": sessions, "people": people,
             "tasks": means.tasks.all(None).len(),
+            "digest": self.digests.as_ref().map(|digests| digests.status()).transpose()?,
             "waiting": means.queue.waiting(None).len(), "in-flight": means.flights.aloft(None),
         })))
     }

@@ -5,6 +5,7 @@ pub mod callers;
 pub mod calls;
 pub mod control;
 pub mod dial;
+pub mod digest;
 pub mod hello;
 pub mod host;
 pub mod http;

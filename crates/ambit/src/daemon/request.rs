@@ -155,6 +155,8 @@ pub enum Request {
         /// Whose.
         agent: String,
     },
+    /// Sends a digest to the webhook now; the next that is due goes all the same.
+    DigestSend,
     /// Something about tasks.
     Task {
         /// What.
@@ -289,6 +291,13 @@ pub enum Reply {
     Tasks(Vec<Value>),
     /// What closing a task did.
     TaskClosed(Closed),
+    /// The webhook took a digest.
+    DigestSent {
+        /// With which status.
+        status: u16,
+        /// Its host.
+        to: String,
+    },
     /// What is used of the limits of the release in force.
     Budgets {
         /// Its number; nothing is in force without one.

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::control::Control;
+use super::digest::Digests;
 use super::host::{House, KnownPeople};
 use super::http::{Bound, HttpError, bind};
 use super::place::{NotSaid, Place, state_dir};
@@ -15,7 +16,7 @@ use super::releases::Releases;
 use super::socket::{Door, DoorError, serve_shared, share};
 use super::start;
 use super::systems::{Happened, LiveSystems};
-use crate::config::{Limits, State, find};
+use crate::config::{self, Limits, State, find};
 use crate::confirm::{notice, sweep};
 use crate::escape::escape;
 use crate::gate::execute;
@@ -92,7 +93,8 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     }
     let dir = find::dir_of(&options.config);
     let limits = home.as_ref().map(|home| home.config.limits.clone()).unwrap_or_default();
-    let (house, happened) = open(dir, &state, &limits)?;
+    let digest = home.as_ref().and_then(|home| home.config.digest.clone());
+    let Opened { house, happened, digests } = open(dir, &state, &limits, digest)?;
     let bound = match home.as_ref().and_then(|home| home.config.http.as_ref()) {
         Some(http) => Some(bind(http, dir).await?),
         None => None,
@@ -109,9 +111,11 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
         _ => None,
     };
     let over_http = bound.map(|bound| tokio::spawn(bound.serve(Arc::clone(&house) as Arc<_>)));
+    let telling = digests.map(|digests| tokio::spawn(async move { digests.send_often().await }));
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
-    // Agents that come over HTTP cannot start a daemon again, and whoever took its port meanwhile would be given tokens.
-    let idle = options.idle.filter(|_| over_http.is_none());
+    // Agents that come over HTTP cannot start a daemon again, and whoever took its port meanwhile would be given tokens;
+    // and a digest is due whether or not anybody is there.
+    let idle = options.idle.filter(|_| over_http.is_none() && telling.is_none());
     door.serve(Arc::clone(&house) as Arc<_>, idle, ended()).await;
     for door in [shared, over_http].into_iter().flatten() {
         door.abort();
@@ -124,6 +128,7 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    telling.inspect(tokio::task::JoinHandle::abort);
     sweeping.abort();
     watching.abort();
     house.live.stop(None).await;
@@ -131,12 +136,15 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     Ok(())
 }
 
+/// What stands behind the door.
+struct Opened {
+    house: House,
+    happened: mpsc::UnboundedReceiver<Happened>,
+    digests: Option<Arc<Digests>>,
+}
+
 /// Everything behind the door, over a state directory. `dir`: what paths in `ambit.toml` are relative to.
-fn open(
-    dir: &Path,
-    state_dir: &Path,
-    limits: &Limits,
-) -> Result<(House, mpsc::UnboundedReceiver<Happened>), ServeError> {
+fn open(dir: &Path, state_dir: &Path, limits: &Limits, digest: Option<config::Digest>) -> Result<Opened, ServeError> {
     private::directory(state_dir)?;
     let world: Arc<dyn World> = Arc::new(Real);
     let keys = InstallationKeys::open(state_dir, world.as_ref())?;
@@ -156,8 +164,9 @@ fn open(
         people,
         settings(limits),
     )?);
-    let control = Control::new(Arc::clone(&means), journal, releases, Arc::clone(&live));
-    Ok((House::new(means, live, control), happened))
+    let digests = digest.map(|digest| Arc::new(Digests::new(Arc::clone(&means), digest, dir.to_owned())));
+    let control = Control::new(Arc::clone(&means), journal, releases, Arc::clone(&live)).with_digests(digests.clone());
+    Ok(Opened { house: House::new(means, live, control), happened, digests })
 }
 
 /// Takes as many descriptors as the system gives: what agents open must not be what the door, the store and live systems

@@ -20,6 +20,7 @@ mod company;
 mod config_cases;
 mod continuous;
 mod demo;
+mod digest;
 mod examples;
 mod guide;
 mod incidents;

@@ -53,6 +53,8 @@ fn keys(schema: &Value) -> String {
         ("[limits]", "/$defs/Limits"),
         ("[state]", "/$defs/State"),
         ("[http]", "/$defs/Http"),
+        ("[digest]", "/$defs/Digest"),
+        ("webhook = { … }", "/$defs/Webhook"),
     ];
     let mut out = String::new();
     for (title, pointer) in tables {

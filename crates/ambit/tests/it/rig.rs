@@ -212,7 +212,7 @@ pub struct Rig {
     pub memory: Arc<Memory>,
     pub live: Arc<Live>,
     pub releases: Arc<Releases>,
-    pub means: Means,
+    pub means: Arc<Means>,
     pub session: Session,
 }
 
@@ -330,7 +330,7 @@ impl Rig {
         )
         .unwrap();
         let found = run(start(&means)).unwrap();
-        (Rig { world, memory, live, releases, means, session: session("helper") }, found)
+        (Rig { world, memory, live, releases, means: Arc::new(means), session: session("helper") }, found)
     }
 
     /// The power goes, and the gate starts again over what the disk kept.

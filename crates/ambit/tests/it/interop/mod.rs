@@ -9,6 +9,7 @@ mod http;
 mod inspector;
 mod limits;
 mod meanwhile;
+mod owner;
 mod remote;
 mod returns;
 mod servers;
