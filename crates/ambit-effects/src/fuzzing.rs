@@ -14,7 +14,9 @@ use ambit_core::scope::diagnostics::Severity;
 use ambit_core::scope::parse::{Parsed, parse_bytes};
 use ambit_core::scope::print::print;
 use ambit_core::scope::{Document, Span};
+use ambit_core::time::Timestamp;
 use ambit_core::value::Value;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value as Json, json};
 
 use crate::attempt::Attempt;
@@ -23,6 +25,7 @@ use crate::json::{Limits, Problem, canonical, document, read, value_of, write};
 use crate::mcp::cut::cut as cut_result;
 use crate::mcp::{NotRead, Readers};
 use crate::schema::{Validator, arguments, filled};
+use crate::token::{Expected, Unproved};
 
 /// Whether a promise was kept; if not, which.
 pub type Kept = Result<(), String>;
@@ -381,6 +384,47 @@ pub fn attempt(bytes: &[u8]) -> Kept {
         sent == document(arguments.as_bytes(), limits).ok().as_ref().and_then(value_of),
         "the parameters hold other arguments",
     )
+}
+
+/// An access token: what is read has one text, says to another reader what it says here, and is nobody else's.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn token(bytes: &[u8]) -> Kept {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
+    let Ok(unproved) = Unproved::read(text) else { return Ok(()) };
+    promise(unproved.clone().proved(|_, _| false).is_none(), "shown without a proof")?;
+    let parts: Vec<Vec<u8>> = text.split('.').filter_map(|part| Base64UrlUnpadded::decode_vec(part).ok()).collect();
+    let [header, claims, _] = parts.as_slice() else { return Err("read, and has not three parts".into()) };
+    let written: Vec<String> = parts.iter().map(|part| Base64UrlUnpadded::encode_string(part)).collect();
+    promise(written.join(".") == text, "read, and another text is the same token")?;
+    let (header, other): (Json, Json) = match (serde_json::from_slice(header), serde_json::from_slice(claims)) {
+        (Ok(header), Ok(claims)) => (header, claims),
+        _ => return Err("another reader does not read it".into()),
+    };
+    let algorithm = header.get("alg").and_then(Json::as_str).unwrap_or_default();
+    promise(
+        ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"].contains(&algorithm),
+        "signed in a way that proves nothing",
+    )?;
+    promise(header.get("kid").and_then(Json::as_str) == unproved.key(), "another reader sees another key")?;
+    let (signed, signature) = text.rsplit_once('.').unwrap_or_default();
+    let same =
+        |bytes: &[u8], given: &[u8]| bytes == signed.as_bytes() && Base64UrlUnpadded::encode_string(given) == signature;
+    let claims = unproved.proved(same).ok_or("what is proved is not what was signed")?;
+    let said = |name: &str| other.get(name).and_then(Json::as_str);
+    promise(
+        said("iss") == Some(&claims.issuer) && said("sub") == Some(&claims.subject),
+        "another reader sees another",
+    )?;
+    let expected = Expected { issuer: &claims.issuer, audience: "\u{0}", plain: true, now: Timestamp(0) };
+    let alone = [json!("\u{0}"), json!(["\u{0}"])];
+    promise(
+        claims.check(&expected).is_err() || other.get("aud").is_some_and(|aud| alone.contains(aud)),
+        "taken for somebody else",
+    )?;
+    let late = Expected { now: Timestamp(i64::MAX), ..expected };
+    promise(claims.check(&late).is_err(), "taken for ever")
 }
 
 /// A scope document: every finding stands in it, and a document without errors is printed and read again as the same tree.

@@ -49,3 +49,8 @@ fn attempt() {
 fn scope() {
     replay("scope", fuzzing::scope);
 }
+
+#[test]
+fn token() {
+    replay("token", fuzzing::token);
+}
