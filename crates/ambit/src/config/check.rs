@@ -125,6 +125,7 @@ impl Check<'_> {
         }
         if system.kind != Kind::Mcp || system.url.is_none() {
             self.not_for(name, "token", system.token.is_some());
+            self.not_for(name, "oauth", system.oauth.is_some());
             self.not_for(name, "headers", !system.headers.is_empty());
         }
         for (key, setting) in &system.env {

@@ -3,10 +3,12 @@
 use super::MayAsk;
 use crate::gate::talk::Asks;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::System;
 use super::secret::SecretError;
+use super::{System, SystemOauth};
+use crate::upstream::credential::{Credential, Giver, Grant};
 use crate::upstream::http::bearer;
 use crate::upstream::{HttpSpec, LaunchSpec, Limits, Reach};
 
@@ -40,7 +42,9 @@ impl System {
         if let Some(token) = &self.token {
             headers.push(bearer(&token.reveal(dir)?));
         }
-        Ok(Reach::Http(HttpSpec { url: url.reveal(dir)?.reveal().to_owned(), headers }))
+        let url = url.reveal(dir)?.reveal().to_owned();
+        let credential = self.oauth.as_ref().map(|oauth| oauth.grant(&url, dir)).transpose()?;
+        Ok(Reach::Http(HttpSpec { url, headers, credential: credential.map(Credential::new).map(Arc::new) }))
     }
 
     /// The directory that the program starts in.
@@ -58,6 +62,24 @@ impl System {
             roots: self.may_ask.contains(&MayAsk::Roots),
         };
         Limits { call: Duration::from_secs(self.timeout_seconds), asks, ..Limits::default() }
+    }
+}
+
+impl SystemOauth {
+    /// How a token for the system at that URL is got.
+    fn grant(&self, url: &str, dir: &Path) -> Result<Grant, SecretError> {
+        let giver = match (&self.token_endpoint, &self.issuer) {
+            (Some(endpoint), _) => Giver::Endpoint(endpoint.clone()),
+            (None, issuer) => Giver::Issuer(issuer.clone().unwrap_or_default()),
+        };
+        Ok(Grant {
+            giver,
+            client: self.client_id.clone(),
+            secret: self.client_secret.reveal(dir)?,
+            auth: self.client_auth,
+            scopes: self.scopes.iter().cloned().collect(),
+            resource: self.resource.clone().unwrap_or_else(|| url.to_owned()),
+        })
     }
 }
 

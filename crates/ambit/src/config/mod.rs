@@ -10,6 +10,7 @@ mod digest;
 pub mod find;
 pub mod front;
 mod launch;
+pub mod oauth;
 pub mod program;
 pub mod secret;
 pub mod strict;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use caller::Caller;
 pub(crate) use check::{has_password, is_address, is_name, names_a_secret};
 pub use digest::{Digest, Every, Webhook};
+pub use oauth::{AgentOauth, HttpOauth, SystemOauth};
 pub use secret::{Secret, SecretError};
 pub use strict::Places;
 
@@ -41,6 +43,7 @@ pub fn read(text: &str) -> (Option<Config>, Vec<Diagnostic>) {
     let Some(mut config) = config else { return (None, found) };
     config.places = places;
     found.extend(check::check(&config));
+    found.extend(oauth::check(&config));
     found.sort_by_key(|diagnostic| diagnostic.at.bytes.start);
     let sound = found.iter().all(|diagnostic| diagnostic.severity != Severity::Error);
     (sound.then_some(config), found)
@@ -99,6 +102,9 @@ pub struct System {
     /// Further headers that go with every request to an `mcp` system's `url`; a secret is a reference.
     #[serde(default)]
     pub headers: BTreeMap<String, Setting>,
+    /// How Ambit gets an access token for an `mcp` system's `url` by OAuth client credentials; in place of `token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<SystemOauth>,
     /// The directory the program starts in; that of `ambit.toml` unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
@@ -337,6 +343,9 @@ pub struct Agent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub os_user: Option<String>,
+    /// Whose access tokens of the issuer under `[http.oauth]` are this agent's; nobody's unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<AgentOauth>,
 }
 
 /// What a server may ask an agent's client for.
@@ -401,7 +410,7 @@ impl Default for Limits {
     }
 }
 
-/// Where agents come in over HTTP: each at `/agents/NAME/mcp`, with its token as a bearer token.
+/// Where agents come in over HTTP: each at `/agents/NAME/mcp`, with a bearer token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Http {
@@ -419,12 +428,15 @@ pub struct Http {
     pub hosts: BTreeSet<String>,
     /// The pages in browsers that may speak to it, as `https://HOST`; on loopback also those of this machine.
     pub origins: BTreeSet<String>,
+    /// Whose access tokens let agents in, beside the tokens that `ambit token` makes; nobody's unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<HttpOauth>,
 }
 
 impl Default for Http {
     fn default() -> Http {
         let listen = "127.0.0.1:7171".to_owned();
-        Http { listen, certificate: None, key: None, hosts: BTreeSet::new(), origins: BTreeSet::new() }
+        Http { listen, certificate: None, key: None, hosts: BTreeSet::new(), origins: BTreeSet::new(), oauth: None }
     }
 }
 

@@ -180,6 +180,7 @@ mod tests {
 
     use super::*;
     use crate::daemon::socket::{Door, Host, Peer};
+    use crate::daemon::visitor::Visitor;
     use crate::gate::mcp::{Ended, Passage};
     use crate::gate::rpc::Lines;
     use crate::world::Later;
@@ -191,7 +192,11 @@ mod tests {
             Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
         }
 
-        fn knows<'a>(&'a self, _: &'a str, _: &'a str, _: Peer) -> Later<'a, Result<(), Denied>> {
+        fn knows<'a>(&'a self, _: &'a str, _: &'a str, _: Peer) -> Later<'a, Result<Visitor, Denied>> {
+            Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
+        }
+
+        fn visit<'a>(&'a self, _: &'a str, _: &'a Visitor, _: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
             Box::pin(async { Err(Denied::new("no agents here", "be a person")) })
         }
 

@@ -41,21 +41,34 @@ pub struct Denied {
     pub message: String,
     /// What to do about it.
     pub help: String,
-    /// Not who they are stands in the way, but how much is going on: later it may be otherwise.
-    pub busy: bool,
+    /// What stands in the way.
+    pub by: Barrier,
+}
+
+/// What stands in the way of somebody who is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// Who they are, or cannot prove to be.
+    Who,
+    /// How much is going on: later it may be otherwise.
+    Busy,
+    /// What their token was not given for.
+    Scopes,
+    /// Whoever vouches for them cannot be asked now.
+    Unheard,
 }
 
 impl Denied {
     /// Why, and what to do about it.
     #[must_use]
     pub fn new(message: impl Into<String>, help: impl Into<String>) -> Denied {
-        Denied { message: message.into(), help: help.into(), busy: false }
+        Denied { message: message.into(), help: help.into(), by: Barrier::Who }
     }
 
-    /// The same, for a while.
+    /// The same, because of something else than who they are.
     #[must_use]
-    pub fn for_now(self) -> Denied {
-        Denied { busy: true, ..self }
+    pub fn by(self, by: Barrier) -> Denied {
+        Denied { by, ..self }
     }
 }
 

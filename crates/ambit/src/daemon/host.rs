@@ -8,14 +8,16 @@ use ambit_core::time::Timestamp;
 use serde_json::json;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::bearer::Admissions;
 use super::callers::Calling;
 use super::calls::{Call, CallError, Called};
 use super::control::Control;
-use super::hello::Denied;
+use super::hello::{Barrier, Denied};
 use super::passage::AgentPassage;
 use super::releases::Releases;
 use super::socket::{Host, Peer, number_of};
 use super::systems::LiveSystems;
+use super::visitor::{Proof, Visitor};
 use crate::confirm::people::Enrolled;
 use crate::escape::escape;
 use crate::gate::mcp::{Ended, Passage};
@@ -39,6 +41,8 @@ pub struct House {
     pub live: Arc<LiveSystems>,
     /// What people may ask for.
     pub control: Control,
+    /// Whose access tokens open which gate, as the releases have it.
+    pub(super) admissions: Admissions,
     // Open sessions by token: a token used twice at once is a token that somebody else has.
     tokens: Mutex<BTreeMap<String, BTreeSet<String>>>,
     // When somebody last presented a token that nobody knows, as it was recorded; and how many came since.
@@ -52,15 +56,30 @@ impl House {
     /// A house in which nobody is yet.
     #[must_use]
     pub fn new(means: Arc<Means>, live: Arc<LiveSystems>, control: Control) -> House {
-        House { means, live, control, tokens: Mutex::default(), unknown: Mutex::default() }
+        let admissions = Admissions::default();
+        House { means, live, control, admissions, tokens: Mutex::default(), unknown: Mutex::default() }
     }
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
         let (token, task) = self.recognise(agent, presented, peer).await?;
+        let details = json!({ "token": token.id, "task": token.task });
+        let newcomer = Newcomer { askers: askers(&token, task.as_deref()), task, token: Some(token.id), details };
+        self.open(agent, newcomer, peer).await
+    }
+
+    async fn open(&self, agent: &str, newcomer: Newcomer, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
+        let Newcomer { askers, task, token, details: who } = newcomer;
+        let details = |more: serde_json::Value| {
+            let (serde_json::Value::Object(mut all), serde_json::Value::Object(more)) = (who.clone(), more) else {
+                return who.clone();
+            };
+            all.extend(more);
+            all.into()
+        };
         if let Some(why) = self.turned_away(agent, peer) {
             let entry = Entry {
                 agent: Some(agent.to_owned()),
-                details: json!({ "flag": why.message, "token": token.id, "user": peer.user }),
+                details: details(json!({ "flag": why.message, "user": peer.user })),
                 ..Entry::new(Kind::Flagged)
             };
             self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await.map_err(|error| fault(&error))?;
@@ -70,35 +89,30 @@ impl House {
             self.means.users.note(&self.means.journal, agent, user).await.map_err(|error| fault(&error))?;
         }
         let id = self.means.chance().map_err(|error| fault(&error))?.to_string().split_off(48);
-        let session = Arc::new(Session {
-            id: id.clone(),
-            agent: agent.to_owned(),
-            askers: askers(&token, task.as_deref()),
-            task,
-            peer_user: peer.user,
-        });
+        let session = Arc::new(Session { id: id.clone(), agent: agent.to_owned(), askers, task, peer_user: peer.user });
         let mut entries = vec![Entry {
             agent: Some(agent.to_owned()),
             session: Some(id.clone()),
-            details: json!({ "token": token.id, "task": token.task, "user": peer.user, "process": peer.process }),
+            details: details(json!({ "user": peer.user, "process": peer.process })),
             ..Entry::new(Kind::SessionOpened)
         }];
-        let twice = {
+        // A principal may come as often as it likes: its tokens are short, and its issuer counts them.
+        let twice = token.and_then(|token| {
             let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = tokens.entry(token.id.clone()).or_default();
+            let open = tokens.entry(token.clone()).or_default();
             // What was cut meanwhile uses nothing.
             let still: BTreeSet<String> = self.means.sessions.all().iter().map(|session| session.id.clone()).collect();
             open.retain(|id| still.contains(id));
             open.insert(id.clone());
-            (open.len() == 2).then(|| open.iter().cloned().collect::<Vec<_>>())
-        };
+            (open.len() == 2).then(|| (token, open.iter().cloned().collect::<Vec<_>>()))
+        });
         let mut puts = Vec::new();
-        if let Some(sessions) = twice {
-            let text = format!("the token `{}` of `{agent}` is used by {} clients at once", token.id, sessions.len());
+        if let Some((token, sessions)) = twice {
+            let text = format!("the token `{token}` of `{agent}` is used by {} clients at once", sessions.len());
             entries.push(Entry {
                 agent: Some(agent.to_owned()),
                 session: Some(id.clone()),
-                details: json!({ "flag": "token used twice at once", "token": token.id, "sessions": sessions }),
+                details: json!({ "flag": "token used twice at once", "token": token, "sessions": sessions }),
                 ..Entry::new(Kind::Flagged)
             });
             let chance = self.means.chance().map_err(|error| fault(&error))?;
@@ -114,6 +128,16 @@ impl House {
         }
         Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
     }
+}
+
+/// Somebody who proved to be an agent, and whose session is still to be opened.
+struct Newcomer {
+    askers: BTreeSet<String>,
+    task: Option<Arc<OpenTask>>,
+    // The id of the token, where it is one of ours.
+    token: Option<String>,
+    // Who it is, for records.
+    details: serde_json::Value,
 }
 
 pub(super) fn fault(error: &dyn std::fmt::Display) -> Denied {
@@ -132,7 +156,7 @@ const SESSIONS: usize = 16;
 
 impl House {
     /// The token that somebody presents, and the task that it is bound to. Whoever presents another is recorded.
-    async fn recognise(
+    pub(super) async fn recognise(
         &self,
         agent: &str,
         presented: &str,
@@ -166,19 +190,12 @@ impl House {
                 caller::Presented::Unknown => ("the token is not known", None),
             },
         };
-        if let Some(more) = self.is_told(of.is_none() && caller.is_none()) {
-            let id = of.as_ref().map(|token| &token.id).or(caller.as_ref().map(|token| &token.id));
-            let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": id, "user": peer.user });
-            if let (Some(details), Some(caller)) = (details.as_object_mut(), &caller) {
-                details.insert("caller".into(), caller.caller.as_str().into());
-            }
-            if let (Some(details), true) = (details.as_object_mut(), more > 0) {
-                details.insert("and-before".into(), more.into());
-            }
-            let agent = of.map(|token| token.agent);
-            let entry = Entry { agent, details, ..Entry::new(Kind::Flagged) };
-            self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+        let id = of.as_ref().map(|token| &token.id).or(caller.as_ref().map(|token| &token.id));
+        let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": id, "user": peer.user });
+        if let (Some(details), Some(caller)) = (details.as_object_mut(), &caller) {
+            details.insert("caller".into(), caller.caller.as_str().into());
         }
+        self.flag(of.is_none() && caller.is_none(), of.map(|token| token.agent), details).await?;
         if over {
             // Whoever had the token of a task may know that the task is over.
             let help = "a person opens another task (`ambit task open`) if something is left to do";
@@ -188,6 +205,22 @@ impl House {
         let help =
             format!("a person runs `ambit token {}` and gives the client the new token in AMBIT_TOKEN", escape(agent));
         Err(Denied::new("the token does not open this agent's gate", help))
+    }
+
+    /// Records that somebody was not let in. `unknown`: nobody could say whose token it is, so not every one is recorded.
+    pub(super) async fn flag(
+        &self,
+        unknown: bool,
+        agent: Option<String>,
+        mut details: serde_json::Value,
+    ) -> Result<(), Denied> {
+        let Some(more) = self.is_told(unknown) else { return Ok(()) };
+        if let (Some(details), true) = (details.as_object_mut(), more > 0) {
+            details.insert("and-before".into(), more.into());
+        }
+        let entry = Entry { agent, details, ..Entry::new(Kind::Flagged) };
+        self.means.record(vec![entry], |_| Vec::new(), Durability::Now).await.map_err(|error| fault(&error))?;
+        Ok(())
     }
 
     /// Whether a token that opens nothing is recorded now, and how many were not since the last. One that is somebody's
@@ -213,7 +246,7 @@ impl House {
         if open >= SESSIONS {
             let help = "end clients that nobody uses, or give the work to several agents";
             return Some(
-                Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help).for_now(),
+                Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help).by(Barrier::Busy),
             );
         }
         // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
@@ -233,8 +266,30 @@ impl Host for House {
         Box::pin(self.let_in(agent, token, peer))
     }
 
-    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>> {
-        Box::pin(async move { self.recognise(agent, token, peer).await.map(drop) })
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Visitor, Denied>> {
+        Box::pin(self.bearer(agent, token, peer))
+    }
+
+    fn takes_tokens(&self, agent: &str) -> bool {
+        self.admission(agent).takes_tokens()
+    }
+
+    fn visit<'a>(
+        &'a self,
+        agent: &'a str,
+        visitor: &'a Visitor,
+        peer: Peer,
+    ) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
+        Box::pin(async move {
+            match &visitor.proof {
+                Proof::Token(token) => self.let_in(agent, token, peer).await,
+                Proof::Principal(principal) => {
+                    let askers = principal.held_by.iter().cloned().collect();
+                    let newcomer = Newcomer { askers, task: None, token: None, details: principal.details() };
+                    self.open(agent, newcomer, peer).await
+                }
+            }
+        })
     }
 
     fn caller<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Calling, Denied>> {

@@ -1,5 +1,6 @@
 //! `ambit serve`: one process owns state, journal, upstreams and credentials.
 
+pub mod bearer;
 pub mod budgets;
 pub mod callers;
 pub mod calls;
@@ -21,3 +22,4 @@ pub mod start;
 pub mod stop;
 pub mod systems;
 pub mod tasks;
+pub mod visitor;

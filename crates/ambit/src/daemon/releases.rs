@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::callers;
+use crate::config::Config;
 use crate::confirm::change;
 use crate::confirm::wait::clock;
 use crate::gate::judge::Judge;
@@ -157,10 +158,15 @@ impl Releases {
     /// The operating-system user that the release of this judge names for a person.
     #[must_use]
     pub fn os_user(&self, agent: &str, judge: &Judge, person: &str) -> Option<String> {
+        self.config(agent, judge)?.people.get(person)?.os_user.clone()
+    }
+
+    /// `ambit.toml` as the release of this judge has it.
+    #[must_use]
+    pub fn config(&self, agent: &str, judge: &Judge) -> Option<Config> {
         let number = judge.release().number;
         let kept = self.of(agent).ok()?.into_iter().find(|kept| kept.release.number == number)?;
-        let resolved = Snapshot::from_bytes(kept.snapshot.as_bytes()).ok()?.resolve();
-        resolved.config.people.get(person)?.os_user.clone()
+        Some(Snapshot::from_bytes(kept.snapshot.as_bytes()).ok()?.resolve().config)
     }
 
     /// Reads an agent's releases anew the next time.

@@ -16,6 +16,7 @@ use super::callers::Calling;
 use super::calls::{Call, CallError, Called};
 use super::hello::{self, Denied, Hello, Welcome};
 use super::place::Place;
+use super::visitor::Visitor;
 use crate::gate::mcp::{self, Ended, Passage};
 use crate::gate::rpc::{AGENT_LINE, Lines};
 use crate::store::private::{self, PrivateError};
@@ -35,8 +36,23 @@ pub trait Host: Send + Sync + 'static {
     /// Lets an agent in by its token, and opens its session; or says why not.
     fn agent<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>>;
 
-    /// Whether a token opens that agent's gate; opens nothing. Whoever presents another is recorded.
-    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<(), Denied>>;
+    /// Who a bearer token over HTTP proves to be, where it opens that agent's gate; opens nothing. Whoever presents
+    /// another is recorded.
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Visitor, Denied>>;
+
+    /// Whether tokens that `ambit token` made open that agent's gate over HTTP.
+    fn takes_tokens(&self, agent: &str) -> bool {
+        let _ = agent;
+        true
+    }
+
+    /// Lets in whom it knew, and opens their session; or says why not.
+    fn visit<'a>(
+        &'a self,
+        agent: &'a str,
+        visitor: &'a Visitor,
+        peer: Peer,
+    ) -> Later<'a, Result<Arc<dyn Passage>, Denied>>;
 
     /// The caller whose token it is; or says why not. Whoever presents another is recorded.
     fn caller<'a>(&'a self, agent: &'a str, token: &'a str, peer: Peer) -> Later<'a, Result<Calling, Denied>> {

@@ -304,6 +304,7 @@ impl Server {
             env,
             url: self.today_url.as_ref().and_then(Secret::expose_text).map(|url| Setting::Plain(url.to_owned())),
             token: None,
+            oauth: None,
             headers,
             cwd,
             tags: BTreeSet::new(),

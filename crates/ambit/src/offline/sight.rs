@@ -55,6 +55,7 @@ mod tests {
             scope: "SCOPE.md".into(),
             systems: std::collections::BTreeSet::new(),
             tool_names: crate::config::ToolNames::default(),
+            oauth: None,
             os_user,
         };
         for (user, same) in [(None, true), (Some("nobody-of-that-name".into()), true), (Some(other.to_string()), false)]

@@ -249,7 +249,7 @@ fn config(home: &Home, agent: &str, owner: &str, program: &Path, dir: &Path) -> 
     }
     let systems = own.as_ref().map(|own| own.systems.clone()).unwrap_or_default();
     let tool_names = own.as_ref().map(|own| own.tool_names).unwrap_or_default();
-    let other = config::Agent { scope: "OTHER.md".to_owned(), systems, os_user: None, tool_names };
+    let other = config::Agent { scope: "OTHER.md".to_owned(), systems, os_user: None, tool_names, oauth: None };
     config.agents = own.map(|own| (agent.to_owned(), own)).into_iter().chain([(OTHER.to_owned(), other)]).collect();
     // What trips or is full refuses everything, and would hide what is to be seen.
     config.limits = config::Limits {

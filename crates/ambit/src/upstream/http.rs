@@ -10,14 +10,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::credential::{Credential, Shown};
 use super::events::Events;
 use super::message::{self, Failed, Outcome};
 use super::{Event, Limits, Secret, UpstreamError, Watch};
@@ -27,7 +24,7 @@ use crate::gate::mcp::headers::{METHOD, NAME, SESSION, VERSION, encoded, named, 
 use crate::gate::mcp::mirrored::{self, Mirrored};
 use crate::gate::rpc::{self, Message};
 use crate::gate::talk::{Talk, Wants};
-use crate::loopback::is_this_machine;
+use crate::web::{self, CONNECT, Web, is_private};
 
 /// How a server is reached over HTTP. Never printed: its path may hold a secret.
 #[derive(Clone)]
@@ -36,6 +33,8 @@ pub struct HttpSpec {
     pub url: String,
     /// What goes with every request, credentials resolved.
     pub headers: Vec<(String, Secret)>,
+    /// The access token that goes with every request, where there is one; shared by all that reach the server.
+    pub credential: Option<Arc<Credential>>,
 }
 
 impl std::fmt::Debug for HttpSpec {
@@ -46,9 +45,10 @@ impl std::fmt::Debug for HttpSpec {
 
 /// A server that is spoken to over HTTP.
 pub(super) struct Remote {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Web,
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
+    credential: Option<Arc<Credential>>,
     limits: Limits,
     watch: Watch,
     next: AtomicU64,
@@ -62,6 +62,29 @@ pub(super) struct Remote {
     over: AtomicBool,
 }
 
+/// No answer to one sending.
+enum Unanswered {
+    /// The server turned whoever asked away at the door: it did nothing.
+    TurnedAway,
+    /// Anything else.
+    Failed(Failed),
+}
+
+impl From<Failed> for Unanswered {
+    fn from(failed: Failed) -> Unanswered {
+        Unanswered::Failed(failed)
+    }
+}
+
+impl From<Unanswered> for Failed {
+    fn from(unanswered: Unanswered) -> Failed {
+        match unanswered {
+            Unanswered::TurnedAway => Failed::NotSent(TURNED_AWAY.into()),
+            Unanswered::Failed(failed) => failed,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     session: Option<HeaderValue>,
@@ -72,15 +95,12 @@ struct State {
 /// What is said of a server that turns away whoever asks with this credential, or with none.
 pub(crate) const TURNED_AWAY: &str = "the server does not accept the credential";
 
-const CONNECT: Duration = Duration::from_secs(10);
 // Until a server that has a stream of what changes is asked for it again.
 const AGAIN: Duration = Duration::from_secs(5);
 // Between telling it that nobody wants an answer any more, and not waiting for one.
 const LET_GO: Duration = Duration::from_secs(5);
 // A server that does not want to let go of a session is let go of.
 const LEAVE: Duration = Duration::from_secs(1);
-// Sockets that nobody uses for so long are closed by us, before the other side does while a call is on its way.
-const IDLE: Duration = Duration::from_secs(4);
 // Of what a server does unasked so much is told, and after so much between two answers it is let go of.
 const TOLD: u64 = 32;
 const UNASKED: u64 = 1_000;
@@ -105,24 +125,12 @@ impl Remote {
             value.set_sensitive(true);
             headers.push((name, value));
         }
-        let provider = tokio_rustls::rustls::crypto::ring::default_provider();
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(provider)
-            .map_err(|error| wrong(&format!("this system's certificates cannot be read: {error}")))?
-            .https_or_http()
-            .enable_http1();
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        plain.set_connect_timeout(Some(CONNECT));
-        plain.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector.wrap_connector(plain));
+        let client = web::client().map_err(|why| wrong(&why))?;
         Ok(Remote {
             client,
             uri,
             headers,
+            credential: spec.credential.clone(),
             limits,
             watch,
             next: AtomicU64::new(1),
@@ -183,38 +191,95 @@ impl Remote {
         let mut body = Vec::new();
         rpc::request(&mut body, id, method, params.as_deref());
         let request = self.post(body, stateless.then_some((method, params.as_deref())));
-        let answered = async {
-            let mut exchange = std::pin::pin!(self.exchange(request, Some((id, talk))));
-            tokio::select! {
-                biased;
-                answer = &mut exchange => answer,
-                // In the generation without a handshake, to hang up is to say so.
-                () = talk.cancelled(), if stateless => Err(message::let_go()),
-                () = talk.cancelled() => {
-                    self.cancel(id).await;
-                    timeout(LET_GO, exchange).await.unwrap_or_else(|_| Err(message::let_go()))
-                }
+        let outcome = self.deliver(request, Some((id, talk)), most).await?;
+        outcome.ok_or_else(|| Failed::Unknown("the server gave no answer".into()))
+    }
+
+    /// Sends a message with what proves who asks. Where a token was turned away at the door nothing was done, and the
+    /// message is sent once more with another.
+    async fn deliver(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        call: Option<(u64, &Talk)>,
+        most: Duration,
+    ) -> Result<Option<Outcome>, Failed> {
+        for last in [false, true] {
+            // Before the clock of the call runs: without a token nothing is sent.
+            let shown = self.authorise(&mut request, call).await.map_err(Failed::NotSent)?;
+            let late = || Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32()));
+            let answer = timeout(most, self.attempt(request.clone(), call)).await;
+            match (answer.unwrap_or_else(|_| Err(late().into())), &self.credential, &shown) {
+                (Err(Unanswered::TurnedAway), Some(credential), Some(shown))
+                    if !last && credential.throw_away(shown) => {}
+                (answer, ..) => return answer.map_err(Failed::from),
+            }
+        }
+        Err(Unanswered::TurnedAway.into())
+    }
+
+    /// Puts the access token into a request, where there is one to be shown; or says why there is none.
+    async fn authorise(
+        &self,
+        request: &mut Request<Full<Bytes>>,
+        call: Option<(u64, &Talk)>,
+    ) -> Result<Option<Shown>, String> {
+        let Some(credential) = &self.credential else { return Ok(None) };
+        let cancelled = async {
+            match call {
+                Some((_, talk)) => talk.cancelled().await,
+                None => std::future::pending().await,
             }
         };
-        match timeout(most, answered).await {
-            Ok(answer) => {
-                answer.and_then(|outcome| outcome.ok_or_else(|| Failed::Unknown("the server gave no answer".into())))
+        let shown = tokio::select! {
+            biased;
+            shown = credential.show() => shown?,
+            () = cancelled => return Err("it was cancelled before it was sent".into()),
+        };
+        request.headers_mut().insert(AUTHORIZATION, shown.header.clone());
+        Ok(Some(shown))
+    }
+
+    /// As [`Remote::authorise`], for what is not worth fetching a token.
+    fn authorise_at_hand(&self, request: &mut Request<Full<Bytes>>) {
+        if let Some(token) = self.credential.as_ref().and_then(|credential| credential.at_hand()) {
+            request.headers_mut().insert(AUTHORIZATION, token);
+        }
+    }
+
+    /// One sending, until its answer comes or nobody wants it any more.
+    async fn attempt(
+        &self,
+        request: Request<Full<Bytes>>,
+        call: Option<(u64, &Talk)>,
+    ) -> Result<Option<Outcome>, Unanswered> {
+        let Some((id, talk)) = call else { return self.exchange(request, None).await };
+        let stateless = self.state().version == Some(STATELESS);
+        let mut exchange = std::pin::pin!(self.exchange(request, call));
+        tokio::select! {
+            biased;
+            answer = &mut exchange => answer,
+            // In the generation without a handshake, to hang up is to say so.
+            () = talk.cancelled(), if stateless => Err(message::let_go().into()),
+            () = talk.cancelled() => {
+                self.cancel(id).await;
+                timeout(LET_GO, exchange).await.unwrap_or_else(|_| Err(message::let_go().into()))
             }
-            Err(_) => Err(Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32()))),
         }
     }
 
     async fn cancel(&self, id: u64) {
         let mut body = Vec::new();
         message::cancel(&mut body, id, "cancelled by whoever asked");
-        let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
+        let mut request = self.post(body, None);
+        self.authorise_at_hand(&mut request);
+        let _ = timeout(CONNECT, self.client.request(request)).await;
     }
 
     /// Tells the server something that wants no answer.
     pub(super) async fn notify(&self, method: &str) {
         let mut body = Vec::new();
         rpc::notification(&mut body, method, None);
-        let _ = timeout(self.limits.start, self.exchange(self.post(body, None), None)).await;
+        let _ = self.deliver(self.post(body, None), None, self.limits.start).await;
     }
 
     /// Ends the session, where there is one.
@@ -222,7 +287,9 @@ impl Remote {
         self.over.store(true, Ordering::Release);
         self.die("the server was let go of");
         if self.state().session.is_some() {
-            let request = self.client.request(self.build(Method::DELETE, Bytes::new()));
+            let mut request = self.build(Method::DELETE, Bytes::new());
+            self.authorise_at_hand(&mut request);
+            let request = self.client.request(request);
             // Nobody waits for it.
             tokio::spawn(timeout(LEAVE, request));
         }
@@ -245,7 +312,7 @@ impl Remote {
 
     /// One stream of what changes, to its end; whether there may be another.
     async fn hear(&self, of: Option<&str>, agreed: &mut Option<oneshot::Sender<()>>) -> bool {
-        let request = if self.state().version == Some(STATELESS) {
+        let mut request = if self.state().version == Some(STATELESS) {
             let wanted = message::listening(of);
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             let params = message::beside(Some(&wanted), true, id, Wants::default());
@@ -257,7 +324,19 @@ impl Remote {
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
             request
         };
-        let Ok(Ok(response)) = timeout(self.limits.start, self.client.request(request)).await else { return true };
+        let Ok(shown) = self.authorise(&mut request, None).await else { return true };
+        let Ok(Ok(mut response)) = timeout(self.limits.start, self.client.request(request.clone())).await else {
+            return true;
+        };
+        if let (StatusCode::UNAUTHORIZED, Some(credential), Some(shown)) = (response.status(), &self.credential, &shown)
+        {
+            // With another token, once; where that is not to be tried now, later.
+            if !credential.throw_away(shown) || self.authorise(&mut request, None).await.is_err() {
+                return true;
+            }
+            let Ok(Ok(again)) = timeout(self.limits.start, self.client.request(request)).await else { return true };
+            response = again;
+        }
         if response.status() != StatusCode::OK || !is(&response, "text/event-stream") {
             return false;
         }
@@ -338,15 +417,15 @@ impl Remote {
         &self,
         request: Request<Full<Bytes>>,
         call: Option<(u64, &Talk)>,
-    ) -> Result<Option<Outcome>, Failed> {
+    ) -> Result<Option<Outcome>, Unanswered> {
         let in_session = request.headers().contains_key(SESSION);
         let response = self.client.request(request).await.map_err(|error| {
             // Without its source, which may quote the URL.
-            if error.is_connect() {
+            Unanswered::Failed(if error.is_connect() {
                 Failed::NotSent("the server cannot be reached".into())
             } else {
                 Failed::Unknown("the connection to the server broke".into())
-            }
+            })
         })?;
         if let Some(session) = response.headers().get(SESSION) {
             self.state().session = Some(session.clone());
@@ -356,10 +435,11 @@ impl Remote {
         let answered = match call {
             None => None,
             Some(call) if is(&response, "text/event-stream") => {
-                return self.read_events(response, call).await.map(Some);
+                return Ok(Some(self.read_events(response, call).await?));
             }
             Some(call) => {
-                let bytes = collect(response, self.limits.line).await.map_err(Failed::Unknown)?;
+                let bytes = web::whole(response.into_body(), self.limits.line).await;
+                let bytes = bytes.map_err(|error| Failed::Unknown(format!("the server gave no answer: {error}")))?;
                 // What a status does not need to say is no message, and nothing to look into.
                 if status.is_success() || bytes.trim_ascii_start().starts_with(b"{") {
                     self.read(&bytes, Some(call)).await
@@ -376,14 +456,14 @@ impl Remote {
         match status {
             StatusCode::NOT_FOUND if in_session => {
                 self.die("the server ended the session");
-                Err(Failed::NotSent("the server ended the session; it is begun anew with the next call".into()))
+                Err(Failed::NotSent("the server ended the session; it is begun anew with the next call".into()).into())
             }
-            StatusCode::UNAUTHORIZED if asks_who || call.is_none() => Err(Failed::NotSent(TURNED_AWAY.into())),
+            StatusCode::UNAUTHORIZED if asks_who || call.is_none() => Err(Unanswered::TurnedAway),
             _ if call.is_none() => Ok(None),
             status if status.is_success() => {
-                Err(Failed::Unknown("the server answered with something else than an answer".into()))
+                Err(Failed::Unknown("the server answered with something else than an answer".into()).into())
             }
-            status => Err(Failed::Unknown(format!("the server answered with {status}"))),
+            status => Err(Failed::Unknown(format!("the server answered with {status}")).into()),
         }
     }
 
@@ -462,7 +542,9 @@ impl Remote {
                 }
             }
         }
-        let _ = timeout(CONNECT, self.client.request(self.post(body, None))).await;
+        let mut request = self.post(body, None);
+        self.authorise_at_hand(&mut request);
+        let _ = timeout(CONNECT, self.client.request(request)).await;
     }
 
     /// Tells what people are to look into, the first few times.
@@ -484,16 +566,6 @@ impl Remote {
     }
 }
 
-/// Whether nobody on the way reads what is sent there.
-fn is_private(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    match uri.scheme_str() {
-        Some("https") => !host.is_empty(),
-        Some("http") => is_this_machine(host),
-        _ => false,
-    }
-}
-
 /// The bearer token of a server, as a header.
 #[must_use]
 pub fn bearer(token: &Secret) -> (String, Secret) {
@@ -503,35 +575,4 @@ pub fn bearer(token: &Secret) -> (String, Secret) {
 fn is(response: &Response<Incoming>, kind: &str) -> bool {
     let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
-}
-
-async fn collect(response: Response<Incoming>, most: usize) -> Result<Vec<u8>, String> {
-    let (mut body, mut all) = (response.into_body(), Vec::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| "the connection to the server broke".to_owned())?;
-        if let Some(bytes) = frame.data_ref() {
-            if all.len() + bytes.len() > most {
-                return Err(format!("the server answered with more than {most} bytes"));
-            }
-            all.extend_from_slice(bytes);
-        }
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_goes_where_others_could_read_it() {
-        for url in ["https://a.example/mcp", "http://localhost:1/mcp", "http://127.0.0.1/", "http://[::1]:5/mcp"] {
-            assert!(is_private(&url.parse().unwrap()), "{url}");
-        }
-        for url in
-            ["http://a.example/mcp", "http://localhost.evil.example/", "/mcp", "ftp://localhost/", "http://10.0.0.1/"]
-        {
-            assert!(!is_private(&url.parse().unwrap()), "{url}");
-        }
-    }
 }

@@ -2,6 +2,7 @@
 //! floods or answers nonsense hurts its own calls and nothing else.
 
 mod calls;
+pub mod credential;
 mod events;
 pub mod guard;
 pub mod hello;

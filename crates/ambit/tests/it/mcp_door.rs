@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ambit::daemon::hello::Denied;
 use ambit::daemon::place::Place;
 use ambit::daemon::socket::{Door, DoorError, Host, Peer};
+use ambit::daemon::visitor::Visitor;
 use ambit::gate::mcp::{Ended, Passage};
 use ambit::gate::rpc::Lines;
 use ambit::world::Later;
@@ -35,13 +36,17 @@ impl Host for Hall {
         })
     }
 
-    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, _: Peer) -> Later<'a, Result<(), Denied>> {
+    fn knows<'a>(&'a self, agent: &'a str, token: &'a str, _: Peer) -> Later<'a, Result<Visitor, Denied>> {
         Box::pin(async move {
             match (agent, token) {
-                ("tester", "sesame") => Ok(()),
+                ("tester", "sesame") => Ok(Visitor::of_token(token)),
                 _ => Err(Denied::new("no", "no")),
             }
         })
+    }
+
+    fn visit<'a>(&'a self, _: &'a str, _: &'a Visitor, _: Peer) -> Later<'a, Result<Arc<dyn Passage>, Denied>> {
+        Box::pin(async { Ok(Arc::clone(&self.stage) as Arc<dyn Passage>) })
     }
 
     fn left<'a>(&'a self, _: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {

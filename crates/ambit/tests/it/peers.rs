@@ -114,8 +114,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// One of the fixtures, at that port; it keeps a log there.
     pub fn start(script: &str, port: u16, log: &Path) -> Endpoint {
+        Endpoint::start_with(script, port, log, &[])
+    }
+
+    /// The same, with more words of its command.
+    pub fn start_with(script: &str, port: u16, log: &Path, more: &[&str]) -> Endpoint {
         let mut command = Command::new(python());
-        command.arg(fixture(script)).arg(port.to_string()).arg(log);
+        command.arg(fixture(script)).arg(port.to_string()).arg(log).args(more);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let endpoint = Endpoint { child, port };
         let patience = Instant::now() + Duration::from_secs(30);
@@ -128,9 +133,13 @@ impl Endpoint {
 
     /// The same, at a port that is free.
     pub fn new(script: &str, log: &Path) -> Endpoint {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Endpoint::start(script, port, log)
+        Endpoint::start(script, free_port(), log)
     }
+}
+
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Drop for Endpoint {

@@ -44,15 +44,18 @@ fn the_keys_are_those_of_the_schema() {
 fn keys(schema: &Value) -> String {
     let tables = [
         ("[systems.NAME]", "/$defs/System"),
+        ("[systems.NAME.oauth]", "/$defs/SystemOauth"),
         ("[systems.NAME.tools.TOOL]", "/$defs/Tool"),
         ("effects = [{ … }]", "/$defs/ToolEffect"),
         ("[people.NAME]", "/$defs/Person"),
         ("[lists.NAME]", "/$defs/List"),
         ("[agents.NAME]", "/$defs/Agent"),
+        ("[agents.NAME.oauth]", "/$defs/AgentOauth"),
         ("[callers.NAME]", "/$defs/Caller"),
         ("[limits]", "/$defs/Limits"),
         ("[state]", "/$defs/State"),
         ("[http]", "/$defs/Http"),
+        ("[http.oauth]", "/$defs/HttpOauth"),
         ("[digest]", "/$defs/Digest"),
         ("webhook = { … }", "/$defs/Webhook"),
     ];

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{HeaderMap, Uri};
+use url::Url;
 
 use crate::config::Http;
 use crate::loopback::{is_loopback, is_this_machine};
@@ -20,7 +21,11 @@ pub(super) struct Checks {
 impl Checks {
     pub(super) fn new(http: &Http, address: SocketAddr) -> Checks {
         let lower = |all: &BTreeSet<String>| all.iter().map(|one| one.to_ascii_lowercase()).collect();
-        Checks { address, hosts: lower(&http.hosts), origins: lower(&http.origins) }
+        let mut hosts: BTreeSet<String> = lower(&http.hosts);
+        // Whoever means a gate by its URL means this listener.
+        let base = http.oauth.as_ref().and_then(|oauth| Url::parse(&oauth.base_url).ok());
+        hosts.extend(base.and_then(|url| url.host_str().map(str::to_owned)));
+        Checks { address, hosts, origins: lower(&http.origins) }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -15,12 +15,14 @@ use serde_json::value::RawValue;
 use super::body::{NotWhole, Room};
 use super::checks::Checks;
 use super::headers;
-use super::said::{Answer, empty, json, no_session, said_wrong, status, unauthorized, wrong};
+use super::resource::{self, About, Resources};
+use super::said::{Answer, denied, empty, json, no_session, said_wrong, status, unauthorized, wrong};
 use super::sessions::{HttpSession, HttpSessions, NoSession};
 use super::stream::stream;
 use super::tasks;
 use super::work::work;
 use crate::daemon::socket::{Host, Peer};
+use crate::daemon::visitor::Visitor;
 use crate::gate::mcp::era::Era;
 use crate::gate::mcp::face::Begun;
 use crate::gate::mcp::headers::SESSION;
@@ -33,22 +35,32 @@ pub(super) struct Endpoint {
     sessions: Arc<HttpSessions>,
     checks: Checks,
     host: Arc<dyn Host>,
+    resources: Option<Resources>,
     room: Room,
 }
 
 const MAY_SEND: &str =
     "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, idempotency-key";
+// What a page may see of the answer: its session, and where a token is to be had.
+const SHOWN: &str = "mcp-session-id, www-authenticate";
 
-/// Who asks, as the request has it.
+/// Who asks, as the request proved it.
 struct Asker {
     agent: String,
-    token: zeroize::Zeroizing<String>,
+    visitor: Arc<Visitor>,
     peer: Peer,
+    // What is said of who may come in.
+    about: Option<About>,
 }
 
 impl Endpoint {
-    pub(super) fn new(host: Arc<dyn Host>, sessions: Arc<HttpSessions>, checks: Checks) -> Endpoint {
-        Endpoint { sessions, checks, host, room: Room::default() }
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        sessions: Arc<HttpSessions>,
+        checks: Checks,
+        resources: Option<Resources>,
+    ) -> Endpoint {
+        Endpoint { sessions, checks, host, resources, room: Room::default() }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>, from: SocketAddr) -> Answer {
@@ -70,7 +82,7 @@ impl Endpoint {
             headers.insert(VARY, HeaderValue::from_static("Origin"));
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"));
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(MAY_SEND));
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(SESSION));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(SHOWN));
         }
         answer
     }
@@ -79,27 +91,39 @@ impl Endpoint {
         if let Some(place) = tasks::place_of(request.uri().path()) {
             return tasks::answer(&self.host, &self.room, request, place, peer(from)).await;
         }
+        if let Some(resources) = &self.resources
+            && let Some(agent) = request.uri().path().strip_prefix(resource::PREFIX).and_then(agent_of)
+        {
+            // Of every name alike: which agents there are is nobody's to learn here.
+            return match *request.method() {
+                Method::GET => json(StatusCode::OK, resources.metadata(agent)),
+                _ => not_allowed("GET"),
+            };
+        }
         let Some(agent) = agent_of(request.uri().path()) else {
             let why = "there is nothing here; agents come to `/agents/NAME/mcp`, callers to `/agents/NAME/tasks`";
             return wrong(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, why);
         };
+        let about = self.resources.as_ref().map(|resources| resources.about(agent));
         let Some(token) = bearer(request.headers()) else {
-            return unauthorized("a bearer token is missing; `ambit token` makes one");
+            let why = match about {
+                Some(_) => "a bearer token is missing; the issuer gives one, or `ambit token` makes one",
+                None => "a bearer token is missing; `ambit token` makes one",
+            };
+            return unauthorized(why, None, about.as_ref());
         };
-        let asker = Asker { agent: agent.to_owned(), token, peer: peer(from) };
+        let peer = peer(from);
         // Before anything else is looked at: whoever has no right to be here learns nothing but that, and costs nothing.
-        if let Err(denied) = self.sessions.know(&asker.agent, &asker.token, asker.peer).await {
-            return no_session(NoSession::Denied(denied), None);
-        }
+        let visitor = match self.sessions.know(agent, &token, peer).await {
+            Ok(visitor) => Arc::new(visitor),
+            Err(why) => return denied(&why, None, about.as_ref()),
+        };
+        let asker = Asker { agent: agent.to_owned(), visitor, peer, about };
         match *request.method() {
             Method::POST => self.post(request, &asker).await,
             Method::GET => self.get(request.headers(), &asker),
             Method::DELETE => self.delete(request.headers(), &asker).await,
-            _ => {
-                let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
-                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
-                answer
-            }
+            _ => not_allowed("POST, GET, DELETE"),
         }
     }
 
@@ -131,7 +155,7 @@ impl Endpoint {
             Ok(Message::Notification { method, params }) => {
                 if method == "notifications/cancelled"
                     && let Ok(Some(named)) = headers::one(&head.headers, SESSION)
-                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.token)
+                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.visitor)
                 {
                     session.cancel(params);
                 }
@@ -139,7 +163,7 @@ impl Endpoint {
             }
             Ok(Message::Response { id, outcome }) => {
                 if let Ok(Some(named)) = headers::one(&head.headers, SESSION)
-                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.token)
+                    && let Ok(session) = self.sessions.of_id(&named, &asker.agent, &asker.visitor)
                 {
                     session.face.answered(id, outcome);
                 }
@@ -167,15 +191,15 @@ impl Endpoint {
         let session = match era {
             _ if opening => self
                 .sessions
-                .begin(&asker.agent, &asker.token, asker.peer)
+                .begin(&asker.agent, &asker.visitor, asker.peer)
                 .await
-                .map_err(|none| no_session(none, Some(id))),
+                .map_err(|none| asker.no_session(&none, Some(id))),
             Era::Handshake => self.session(headers, asker, id),
             Era::Stateless => self
                 .sessions
-                .of_token(&asker.agent, &asker.token, asker.peer)
+                .of_visitor(&asker.agent, &asker.visitor, asker.peer)
                 .await
-                .map_err(|none| no_session(none, Some(id))),
+                .map_err(|none| asker.no_session(&none, Some(id))),
         };
         let session = match session {
             Ok(session) => session,
@@ -209,7 +233,9 @@ impl Endpoint {
                 }
                 answer
             }
-            Begun::Listen(filter) if accepts(headers, "text/event-stream") => stream(&session, filter, Some(id)),
+            Begun::Listen(filter) if accepts(headers, "text/event-stream") => {
+                stream(&session, filter, Some(id), asker.visitor.lasts)
+            }
             Begun::Listen(_) => {
                 let why = "a subscription is a stream, and `Accept` does not let `text/event-stream` through";
                 wrong(StatusCode::NOT_ACCEPTABLE, Some(id), code::INVALID_REQUEST, why)
@@ -222,9 +248,10 @@ impl Endpoint {
     #[expect(clippy::result_large_err, reason = "it is given back to the client and nowhere else")]
     fn session(&self, headers: &HeaderMap, asker: &Asker, id: &str) -> Result<Arc<HttpSession>, Answer> {
         match headers::one(headers, SESSION) {
-            Ok(Some(named)) => {
-                self.sessions.of_id(&named, &asker.agent, &asker.token).map_err(|none| no_session(none, Some(id)))
-            }
+            Ok(Some(named)) => self
+                .sessions
+                .of_id(&named, &asker.agent, &asker.visitor)
+                .map_err(|none| asker.no_session(&none, Some(id))),
             Ok(None) => {
                 let why = "`Mcp-Session-Id` is missing: the first request must be `initialize`";
                 Err(wrong(StatusCode::BAD_REQUEST, Some(id), code::INVALID_REQUEST, why))
@@ -246,9 +273,9 @@ impl Endpoint {
                 "there is a stream for sessions alone",
             );
         };
-        match self.sessions.of_id(&named, &asker.agent, &asker.token) {
-            Ok(session) => stream(&session, Filter::ALL, None),
-            Err(none) => no_session(none, None),
+        match self.sessions.of_id(&named, &asker.agent, &asker.visitor) {
+            Ok(session) => stream(&session, Filter::ALL, None, asker.visitor.lasts),
+            Err(none) => asker.no_session(&none, None),
         }
     }
 
@@ -256,14 +283,26 @@ impl Endpoint {
         let Ok(Some(named)) = headers::one(headers, SESSION) else {
             return wrong(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, "`Mcp-Session-Id` is missing");
         };
-        match self.sessions.of_id(&named, &asker.agent, &asker.token) {
+        match self.sessions.of_id(&named, &asker.agent, &asker.visitor) {
             Ok(session) => {
                 self.sessions.end(&session).await;
                 empty(StatusCode::NO_CONTENT)
             }
-            Err(none) => no_session(none, None),
+            Err(none) => asker.no_session(&none, None),
         }
     }
+}
+
+impl Asker {
+    fn no_session(&self, none: &NoSession, id: Option<&str>) -> Answer {
+        no_session(none, id, self.about.as_ref())
+    }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// `/agents/NAME/mcp`; a name has no characters that a path would have to encode.

@@ -22,6 +22,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::endpoint::Endpoint;
+use super::resource::Resources;
 use super::sessions::HttpSessions;
 use crate::config::{Http, SecretError};
 use crate::daemon::socket::Host;
@@ -59,6 +60,7 @@ pub struct Bound {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     checks: super::checks::Checks,
+    resources: Option<Resources>,
 }
 
 // Before a connection has said anything it is worth nothing.
@@ -83,7 +85,8 @@ pub async fn bind(http: &Http, dir: &Path) -> Result<Bound, HttpError> {
     };
     let listener = TcpListener::bind(address).await.map_err(|error| HttpError::Io { address, error })?;
     let here = listener.local_addr().map_err(|error| HttpError::Io { address, error })?;
-    Ok(Bound { listener, tls, checks: super::checks::Checks::new(http, here) })
+    let resources = http.oauth.clone().map(Resources::new);
+    Ok(Bound { listener, tls, checks: super::checks::Checks::new(http, here), resources })
 }
 
 fn acceptor(certificate: &Path, key: &str) -> Result<TlsAcceptor, HttpError> {
@@ -118,9 +121,9 @@ impl Bound {
 
     /// Lets agents in, for as long as it is polled.
     pub async fn serve(self, host: Arc<dyn Host>) {
-        let Bound { listener, tls, checks } = self;
+        let Bound { listener, tls, checks, resources } = self;
         let sessions = HttpSessions::new(Arc::clone(&host));
-        let endpoint = Arc::new(Endpoint::new(host, Arc::clone(&sessions), checks));
+        let endpoint = Arc::new(Endpoint::new(host, Arc::clone(&sessions), checks, resources));
         let room = Arc::new(Semaphore::new(most()));
         let tidying = sessions.tidy_often();
         let accepting = async {

@@ -6,6 +6,7 @@ mod checks;
 mod endpoint;
 mod headers;
 mod listen;
+mod resource;
 mod said;
 mod sessions;
 mod stream;
@@ -13,3 +14,4 @@ mod tasks;
 mod work;
 
 pub use listen::{Bound, HttpError, bind};
+pub(crate) use resource::url as resource_url;

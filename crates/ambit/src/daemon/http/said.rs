@@ -4,8 +4,9 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_A
 use hyper::{Response, StatusCode};
 
 use super::body::Answered;
+use super::resource::About;
 use super::sessions::NoSession;
-use crate::daemon::hello::Denied;
+use crate::daemon::hello::{Barrier, Denied};
 use crate::gate::mcp::era::{Era, Wrong};
 use crate::gate::rpc::{self, code};
 
@@ -47,25 +48,52 @@ pub(super) fn said_wrong(id: &str, wrong: &Wrong) -> Answer {
     json(StatusCode::BAD_REQUEST, out)
 }
 
-pub(super) fn unauthorized(why: &str) -> Answer {
-    let mut answer = wrong(StatusCode::UNAUTHORIZED, None, code::INVALID_REQUEST, why);
-    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"ambit\""));
+/// What is said to who may not come in, or not yet (RFC 6750, RFC 9728). `about`: the gate, when an issuer is named.
+pub(super) fn unauthorized(why: &str, error: Option<&str>, about: Option<&About>) -> Answer {
+    challenge(wrong(StatusCode::UNAUTHORIZED, None, code::INVALID_REQUEST, why), error, about)
+}
+
+fn challenge(mut answer: Answer, error: Option<&str>, about: Option<&About>) -> Answer {
+    let mut said = "Bearer realm=\"ambit\"".to_owned();
+    let mut say = |name: &str, value: &str| said.push_str(&format!(", {name}=\"{value}\""));
+    if let Some(error) = error {
+        say("error", error);
+    }
+    if let Some(About { metadata, scopes }) = about {
+        if !scopes.is_empty() {
+            say("scope", scopes);
+        }
+        say("resource_metadata", metadata);
+    }
+    // What stands in it was looked at when it was configured; were it no header after all, less is said.
+    let value = HeaderValue::from_str(&said).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"ambit\""));
+    answer.headers_mut().insert(WWW_AUTHENTICATE, value);
     answer
 }
 
-pub(super) fn no_session(none: NoSession, id: Option<&str>) -> Answer {
+/// Why somebody is not let in. `about`: as for [`unauthorized`].
+pub(super) fn denied(denied: &Denied, id: Option<&str>, about: Option<&About>) -> Answer {
+    let Denied { message, help, by } = denied;
+    let why = format!("{message}\nhelp: {help}");
+    let later = |status, code, seconds| {
+        let mut answer = wrong(status, id, code, &why);
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+        answer
+    };
+    match by {
+        Barrier::Who => unauthorized(&why, Some("invalid_token"), about),
+        Barrier::Busy => later(StatusCode::TOO_MANY_REQUESTS, code::BUSY, "60"),
+        Barrier::Unheard => later(StatusCode::SERVICE_UNAVAILABLE, code::BUSY, "5"),
+        Barrier::Scopes => {
+            let answer = wrong(StatusCode::FORBIDDEN, id, code::INVALID_REQUEST, &why);
+            challenge(answer, Some("insufficient_scope"), about)
+        }
+    }
+}
+
+pub(super) fn no_session(none: &NoSession, id: Option<&str>, about: Option<&About>) -> Answer {
     match none {
-        NoSession::Denied(Denied { message, help, busy: true }) => {
-            let mut answer = wrong(StatusCode::TOO_MANY_REQUESTS, id, code::BUSY, &format!("{message}\nhelp: {help}"));
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
-            answer
-        }
-        NoSession::Denied(Denied { message, help, busy: false }) => {
-            let mut answer = unauthorized(&format!("{message}\nhelp: {help}"));
-            let invalid = HeaderValue::from_static("Bearer realm=\"ambit\", error=\"invalid_token\"");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, invalid);
-            answer
-        }
+        NoSession::Denied(why) => denied(why, id, about),
         NoSession::Unknown => wrong(
             StatusCode::NOT_FOUND,
             id,

@@ -1,5 +1,6 @@
 //! Sessions of agents that come over HTTP. The generation that shakes hands has one for each `initialize`; the other has
-//! none of its own, so that all requests of one token are one session here, which ends when nothing comes any more.
+//! none of its own, so that all requests of one token, or of one principal of an issuer, are one session here, which ends
+//! when nothing comes any more.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -9,10 +10,10 @@ use std::time::{Duration, Instant};
 use ambit_core::action::Digest;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
 use crate::daemon::hello::Denied;
 use crate::daemon::socket::{Host, Peer};
+use crate::daemon::visitor::Visitor;
 use crate::gate::mcp::face::Face;
 use crate::gate::mcp::{Ended, Passage};
 use crate::gate::rpc::Members;
@@ -24,7 +25,7 @@ pub(super) struct HttpSession {
     pub face: Face,
     pub id: String,
     agent: String,
-    token: Digest,
+    bound_to: Digest,
     started: Instant,
     // Seconds after the start at which it was last used, requests under way, and streams open.
     used: AtomicI64,
@@ -66,9 +67,9 @@ impl Drop for Use {
 /// Every session that is open.
 pub(super) struct HttpSessions {
     host: Arc<dyn Host>,
-    // By the id that the client was given, or for the generation that has none by its token.
+    // By the id that the client was given, or for the generation that has none by who comes.
     open: Mutex<BTreeMap<String, Arc<HttpSession>>>,
-    // One at a time opens the session of a token, so that it is opened once.
+    // One at a time opens the session of somebody, so that it is opened once.
     opening: tokio::sync::Mutex<()>,
 }
 
@@ -91,11 +92,13 @@ impl HttpSessions {
         Arc::new(HttpSessions { host, open: Mutex::default(), opening: tokio::sync::Mutex::default() })
     }
 
-    /// Whether the token opens that agent's gate; opens nothing.
-    pub(super) async fn know(&self, agent: &str, token: &str, peer: Peer) -> Result<(), Denied> {
-        let key = key(agent, token);
-        if self.lock().get(&key).is_some_and(|session| !session.is_severed()) {
-            return Ok(());
+    /// Who the token proves to be, where it opens that agent's gate; opens nothing.
+    pub(super) async fn know(&self, agent: &str, token: &str, peer: Peer) -> Result<Visitor, Denied> {
+        // A token of ours is not looked up again while its session is open: whatever ends it cuts its sessions.
+        let visitor = Visitor::of_token(token);
+        let open = self.lock().get(&key(agent, &visitor)).is_some_and(|session| !session.is_severed());
+        if open && self.host.takes_tokens(agent) {
+            return Ok(visitor);
         }
         self.host.knows(agent, token, peer).await
     }
@@ -105,47 +108,47 @@ impl HttpSessions {
     pub(super) async fn begin(
         self: &Arc<Self>,
         agent: &str,
-        token: &str,
+        visitor: &Arc<Visitor>,
         peer: Peer,
     ) -> Result<Arc<HttpSession>, NoSession> {
-        let (sessions, agent, token) = (Arc::clone(self), agent.to_owned(), Zeroizing::new(token.to_owned()));
+        let (sessions, agent, visitor) = (Arc::clone(self), agent.to_owned(), Arc::clone(visitor));
         let opened = tokio::spawn(async move {
-            let session = sessions.enter(&agent, &token, peer).await?;
+            let session = sessions.enter(&agent, &visitor, peer).await?;
             sessions.lock().insert(session.id.clone(), Arc::clone(&session));
             Ok(session)
         });
         opened.await.unwrap_or(Err(NoSession::Unknown))
     }
 
-    /// The session of that id, for who has its token.
-    pub(super) fn of_id(&self, id: &str, agent: &str, token: &str) -> Result<Arc<HttpSession>, NoSession> {
+    /// The session of that id, for whose it is.
+    pub(super) fn of_id(&self, id: &str, agent: &str, visitor: &Visitor) -> Result<Arc<HttpSession>, NoSession> {
         // Those of tokens have names that no id has.
         let session = self.lock().get(id).filter(|session| session.id == id).cloned().ok_or(NoSession::Unknown)?;
-        if session.agent != agent || !session.is_of(token) || session.is_severed() {
+        if session.agent != agent || !session.is_of(visitor) || session.is_severed() {
             // Somebody else's session is no session.
             return Err(NoSession::Unknown);
         }
         Ok(session)
     }
 
-    /// The one session of that token, for clients that do not shake hands. As [`HttpSessions::begin`].
-    pub(super) async fn of_token(
+    /// The one session of whoever comes, for clients that do not shake hands. As [`HttpSessions::begin`].
+    pub(super) async fn of_visitor(
         self: &Arc<Self>,
         agent: &str,
-        token: &str,
+        visitor: &Arc<Visitor>,
         peer: Peer,
     ) -> Result<Arc<HttpSession>, NoSession> {
-        let key = key(agent, token);
+        let key = key(agent, visitor);
         if let Some(session) = self.live(&key) {
             return Ok(session);
         }
-        let (sessions, agent, token) = (Arc::clone(self), agent.to_owned(), Zeroizing::new(token.to_owned()));
+        let (sessions, agent, visitor) = (Arc::clone(self), agent.to_owned(), Arc::clone(visitor));
         let opened = tokio::spawn(async move {
             let _opening = sessions.opening.lock().await;
             if let Some(session) = sessions.live(&key) {
                 return Ok(session);
             }
-            let session = sessions.enter(&agent, &token, peer).await?;
+            let session = sessions.enter(&agent, &visitor, peer).await?;
             let before = sessions.lock().insert(key, Arc::clone(&session));
             if let Some(before) = before {
                 sessions.host.left(before.passage.as_ref(), &Ended::Severed).await;
@@ -183,13 +186,13 @@ impl HttpSessions {
         }
     }
 
-    async fn enter(&self, agent: &str, token: &str, peer: Peer) -> Result<Arc<HttpSession>, NoSession> {
-        let passage = self.host.agent(agent, token, peer).await.map_err(NoSession::Denied)?;
+    async fn enter(&self, agent: &str, visitor: &Visitor, peer: Peer) -> Result<Arc<HttpSession>, NoSession> {
+        let passage = self.host.visit(agent, visitor, peer).await.map_err(NoSession::Denied)?;
         let session = Arc::new(HttpSession {
             face: Face::new(Arc::clone(&passage)),
             id: passage.caller().session.clone(),
             agent: agent.to_owned(),
-            token: digest(token),
+            bound_to: visitor.bound_to,
             started: Instant::now(),
             used: AtomicI64::new(0),
             under_way: AtomicUsize::new(0),
@@ -253,8 +256,8 @@ impl HttpSession {
         (before < MOST_STREAMS).then_some(opened)
     }
 
-    fn is_of(&self, token: &str) -> bool {
-        self.token.0.ct_eq(&digest(token).0).into()
+    fn is_of(&self, visitor: &Visitor) -> bool {
+        self.bound_to.0.ct_eq(&visitor.bound_to.0).into()
     }
 
     fn is_severed(&self) -> bool {
@@ -278,11 +281,7 @@ impl HttpSession {
     }
 }
 
-/// What a token's session is kept under.
-fn key(agent: &str, token: &str) -> String {
-    format!("token/{agent}/{}", digest(token))
-}
-
-fn digest(token: &str) -> Digest {
-    Digest::of("ambit/http-token/1", &[token.as_bytes()])
+/// What the session of whoever comes is kept under.
+fn key(agent: &str, visitor: &Visitor) -> String {
+    format!("token/{agent}/{}", visitor.bound_to)
 }

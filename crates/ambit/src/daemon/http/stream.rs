@@ -18,8 +18,9 @@ use crate::gate::rpc::code;
 // Between those who listen and us nobody must think that the stream is dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// Events for what changes, until the client goes away or the session is over. `id`: of the request that asked for them.
-pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>) -> Answer {
+/// Events for what changes, until the client goes away, the session is over, or who asked is no longer let in (`lasts`).
+/// `id`: of the request that asked for them.
+pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>, lasts: Option<Duration>) -> Answer {
     let (to, events) = mpsc::channel::<Bytes>(16);
     let (session, id) = (Arc::clone(session), id.map(str::to_owned));
     let mut news = session.passage.news();
@@ -29,6 +30,13 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
     };
     tokio::spawn(async move {
         let _open = open;
+        let over = async {
+            match lasts {
+                Some(lasts) => tokio::time::sleep(lasts).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
         let mut before = news.borrow_and_update().clone();
         let (filter, _subscribed) = match filter.resources() {
             [] => (filter, None),
@@ -47,6 +55,7 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
         loop {
             let changed = tokio::select! {
                 () = to.closed() => return,
+                () = &mut over => return,
                 changed = timeout(ALIVE, news.changed()) => changed,
             };
             let mut out = Vec::new();

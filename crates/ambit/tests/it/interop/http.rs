@@ -26,11 +26,11 @@ pub fn words(house: &House, mode: &str) -> Vec<String> {
     vec![url, house.path("token").display().to_string(), mode.to_owned()]
 }
 
-fn call(tool: &str, arguments: Value) -> Value {
+pub(super) fn call(tool: &str, arguments: Value) -> Value {
     json!({ "call": format!("ledger__{tool}"), "arguments": arguments })
 }
 
-fn text(said: &Value) -> &str {
+pub(super) fn text(said: &Value) -> &str {
     said["content"][0]["text"].as_str().unwrap_or_default()
 }
 
@@ -94,8 +94,8 @@ pub fn headers<'a>(bearer: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str
         .collect()
 }
 
-const ENDPOINT: &str = "/agents/helper/mcp";
-const INITIALIZE: &[u8] =
+pub(super) const ENDPOINT: &str = "/agents/helper/mcp";
+pub(super) const INITIALIZE: &[u8] =
     br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
 
 #[test]

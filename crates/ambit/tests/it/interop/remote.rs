@@ -12,7 +12,7 @@ use super::house::{House, until};
 use crate::mcp_fixture::permit;
 use crate::peers::{Client, Endpoint, Talk};
 
-const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nLooks.\n\n\
+pub(super) const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nLooks.\n\n\
     ## It can read\n\n- remote.look\n\n## It can write\n\n- nothing\n\n## A human must confirm\n\n- call remote.pay where amount is at most 100\n\n\
     ## It cannot touch\n\n- call remote.purge\n\n\
     ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| Look | `remote.look {}` | allow |\n";
@@ -27,11 +27,11 @@ fn house(port: u16, token: &str) -> House {
     house
 }
 
-fn call(tool: &str, arguments: Value) -> Value {
+pub(super) fn call(tool: &str, arguments: Value) -> Value {
     json!({ "call": format!("remote__{tool}"), "arguments": arguments })
 }
 
-fn text(said: &Value) -> &str {
+pub(super) fn text(said: &Value) -> &str {
     said["content"][0]["text"].as_str().unwrap_or_default()
 }
 
@@ -79,7 +79,7 @@ fn a_credential_that_is_not_accepted_is_said_and_not_shown() {
     assert!(!format!("{said:?}").contains("hunter2"));
 }
 
-fn action(tool: &str) -> Action {
+pub(super) fn action(tool: &str) -> Action {
     Action {
         agent: "helper".into(),
         gate: Gate::Mcp,
@@ -101,7 +101,7 @@ async fn a_server_that_behaves_badly_hurts_its_own_calls() {
         Limits { start: Duration::from_secs(5), call: Duration::from_secs(2), line: 1 << 20, ..Limits::default() };
     let events: Arc<Mutex<Vec<Event>>> = Arc::default();
     let kept = Arc::clone(&events);
-    let spec = HttpSpec { url: format!("http://127.0.0.1:{}/mcp", endpoint.port), headers: vec![] };
+    let spec = HttpSpec { url: format!("http://127.0.0.1:{}/mcp", endpoint.port), headers: vec![], credential: None };
     let system = McpSystem::new(
         "remote".into(),
         Reach::Http(spec),
