@@ -69,6 +69,35 @@ pending-wait-seconds = 0
 
 [state]
 dir = "state"
+
+[systems.tickets]
+kind = "mcp"
+url = "https://tickets.acme.example/mcp"
+
+[systems.tickets.oauth]
+issuer = "https://login.acme.example"
+client-id = "ambit"
+client-secret = { env = "TICKETS_SECRET" }
+client-auth = "post"
+scopes = ["tickets"]
+resource = "https://tickets.acme.example"
+
+[agents.refund-helper.oauth]
+subject = "robot-7"
+client = "refund-helper"
+held-by = "dana"
+
+[http]
+listen = "127.0.0.1:7171"
+
+[http.oauth]
+issuer = "https://login.acme.example"
+base-url = "https://gate.acme.example"
+algorithms = ["ES256", "EdDSA"]
+jwks = "https://login.acme.example/keys"
+scopes = ["ambit"]
+plain-jwt = true
+ambit-tokens = false
 "#;
 
 #[test]
@@ -86,6 +115,9 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!(config.people_in("support-lead").count(), 1);
     assert!(config.lists["partners"].outsiders_can_extend, "nobody said that outsiders cannot");
     assert_eq!((config.limits.pending_wait_seconds, config.limits.waiting_holds), (0, 20));
+    assert!(config.agents["refund-helper"].oauth.as_ref().unwrap().is("robot-7", Some("refund-helper")));
+    assert_eq!(config.http.as_ref().unwrap().oauth.as_ref().unwrap().algorithms.len(), 2);
+    assert_eq!(config.systems["tickets"].oauth.as_ref().unwrap().client_auth, oauth::ClientAuth::Post);
     assert_eq!(config.at(&["systems", "helpdesk", "tools", "reply", "amount"]).line, 15);
     assert_eq!(config.at(&["systems", "helpdesk", "tools", "reply", "nothing", "such"]).line, 11);
 }
@@ -111,7 +143,7 @@ fn an_unknown_key_is_an_error_with_the_nearest() {
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncomand = [\"x\"]\ncommand = [\"x\"]\nmagic = 1\n"), @"
     3:1 unknown-key: there is no key `comand` in `systems.a` → did you mean `command`?
-    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `headers`, `kind`, `may-ask`, `reading-tools`, `relations`, `tags`, `timeout-seconds`, `token`, `tools`, `url`
+    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `headers`, `kind`, `may-ask`, `oauth`, `reading-tools`, `relations`, `tags`, `timeout-seconds`, `token`, `tools`, `url`
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nenv = { A = { enviroment = \"X\" } }\n"), @"
     4:9 missing-key: `A` says none of `env`, `file`, `command` → write one of `env`, `file`, `command`
