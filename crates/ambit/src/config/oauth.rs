@@ -22,7 +22,7 @@ pub struct HttpOauth {
     /// How clients reach this server, as `https://HOST`; a token for an agent is one whose `aud` is this and `/agents/NAME/mcp`.
     #[schemars(length(min = 1))]
     pub base_url: String,
-    /// How tokens may be signed.
+    /// How tokens may be signed; in any of these ways unless said.
     #[serde(default = "every_signing")]
     #[schemars(length(min = 1))]
     pub algorithms: BTreeSet<Signing>,

@@ -51,13 +51,10 @@ impl Visitor {
     /// With an access token that was verified.
     #[must_use]
     pub fn of_principal(principal: Principal, lasts: Duration) -> Visitor {
-        let client = principal.client.as_deref();
-        let parts = [
-            principal.issuer.as_bytes(),
-            principal.subject.as_bytes(),
-            if client.is_some() { b"client".as_slice() } else { b"" },
-            client.unwrap_or_default().as_bytes(),
-        ];
+        // The person too: who counts as asking in a session is said when it begins, and a release may say another.
+        let some = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!("={text}"));
+        let (client, held_by) = (some(&principal.client), some(&principal.held_by));
+        let parts = [&principal.issuer, &principal.subject, &client, &held_by].map(|part| part.as_bytes());
         let bound_to = Digest::of("ambit/http-principal/1", &parts);
         Visitor { bound_to, proof: Proof::Principal(principal), lasts: Some(lasts) }
     }
@@ -90,12 +87,12 @@ mod tests {
 
     #[test]
     fn sessions_are_bound_to_who_comes_and_not_to_the_token() {
-        let of = |issuer: &str, subject: &str, client: Option<&str>, seconds| {
-            let held_by = None;
-            let client = client.map(str::to_owned);
+        let held = |issuer: &str, subject: &str, client: Option<&str>, held_by: Option<&str>, seconds| {
+            let (client, held_by) = (client.map(str::to_owned), held_by.map(str::to_owned));
             let principal = Principal { issuer: issuer.into(), subject: subject.into(), client, held_by };
             Visitor::of_principal(principal, Duration::from_secs(seconds)).bound_to
         };
+        let of = |issuer, subject, client, seconds| held(issuer, subject, client, None, seconds);
         assert_eq!(of("i", "a", Some("x"), 1), of("i", "a", Some("x"), 60));
         let all = [
             of("i", "a", Some("x"), 1),
@@ -103,6 +100,8 @@ mod tests {
             of("i", "a", Some(""), 1),
             of("i", "a", None, 1),
             of("i", "ax", None, 1),
+            held("i", "a", None, Some("x"), 1),
+            held("i", "a", Some("x"), Some("x"), 1),
             of("j", "a", Some("x"), 1),
             Visitor::of_token("a").bound_to,
             Visitor::of_token("b").bound_to,

@@ -51,6 +51,11 @@ const LIMITS: Limits = Limits { bytes: MOST_BYTES, depth: 16, values: 20_000 };
 pub async fn place(web: &Web, issuer: &str, wanted: Place) -> Result<Uri, Unsaid> {
     let host = host_of(issuer);
     let unusable = |why: &str| Unsaid::Unusable(host.clone(), why.to_owned());
+    let (member, what) = match wanted {
+        Place::Keys => ("jwks_uri", "where its keys are"),
+        Place::Tokens => ("token_endpoint", "where it gives tokens"),
+    };
+    let mut spoke = false;
     for place in places(issuer).ok_or_else(|| unusable("it is no URL"))? {
         let place: Uri = place.parse().map_err(|_| unusable("it is no URL"))?;
         let Some(Value::Object(said)) =
@@ -62,16 +67,13 @@ pub async fn place(web: &Web, issuer: &str, wanted: Place) -> Result<Uri, Unsaid
         if said.get("issuer").and_then(Value::as_str) != Some(issuer) {
             return Err(unusable("it names another issuer than `ambit.toml` does"));
         }
-        let (member, what) = match wanted {
-            Place::Keys => ("jwks_uri", "where its keys are"),
-            Place::Tokens => ("token_endpoint", "where it gives tokens"),
-        };
-        let found = said.get(member).and_then(Value::as_str);
-        let found = found.ok_or_else(|| unusable(&format!("it does not say {what}")))?;
-        return named_by(issuer, found)
-            .ok_or_else(|| unusable(&format!("{what} is neither `https` nor on this machine")));
+        spoke = true;
+        if let Some(found) = said.get(member).and_then(Value::as_str) {
+            let named = named_by(issuer, found);
+            return named.ok_or_else(|| unusable(&format!("{what} is neither `https` nor on this machine")));
+        }
     }
-    Err(Unsaid::Nothing(host))
+    Err(if spoke { unusable(&format!("it does not say {what}")) } else { Unsaid::Nothing(host) })
 }
 
 /// A place that an issuer names. One that is elsewhere names nothing on this machine: what is only for those who are here

@@ -1,7 +1,9 @@
 //! Agents that come in with access tokens of an issuer that others wrote, and all who come with something else.
 
-use std::sync::Arc;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ambit::oauth::issuers::{Issuers, Source, Unproven};
@@ -296,6 +298,65 @@ impl World for Clock {
     fn sleep(&self, time: Duration) -> Later<'_, ()> {
         Real.sleep(time)
     }
+}
+
+/// Whoever asks it anything is answered with this, whole.
+fn answering(listener: TcpListener) -> Arc<Mutex<String>> {
+    let answer: Arc<Mutex<String>> = Arc::default();
+    let said = Arc::clone(&answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(said.lock().unwrap().as_bytes());
+        }
+    });
+    answer
+}
+
+#[tokio::test]
+async fn an_issuer_is_believed_where_it_speaks_for_itself() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("http://{}", listener.local_addr().unwrap());
+    let answer = answering(listener);
+    let mut issuer = Issuer::not_yet("helper");
+    issuer.write("name", &name);
+    issuer.again();
+    let token = issuer.token("helper", "https://x.example", "books");
+    let keys = format!("{}/jwks", issuer.url());
+    let world: Arc<dyn World> = Arc::new(Real);
+    let said = |status: &str, body: &str| {
+        let whole = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        *answer.lock().unwrap() = whole;
+    };
+    let prove = async || {
+        let source = Source { issuer: name.clone(), jwks: None };
+        Issuers::default().prove(&source, Unproved::read(&token).unwrap(), &world).await
+    };
+    said("200 OK", &json!({ "issuer": name, "jwks_uri": keys }).to_string());
+    assert_eq!(prove().await.unwrap().issuer, name);
+    let padding = "x".repeat(300_000);
+    for (what, status, body) in [
+        ("another's name", "200 OK", json!({ "issuer": issuer.url(), "jwks_uri": keys }).to_string()),
+        ("no name", "200 OK", json!({ "jwks_uri": keys }).to_string()),
+        ("two names", "200 OK", format!(r#"{{"issuer":"x","issuer":"{name}","jwks_uri":"{keys}"}}"#)),
+        ("keys in the clear", "200 OK", json!({ "issuer": name, "jwks_uri": "http://keys.acme.example" }).to_string()),
+        ("no keys", "200 OK", json!({ "issuer": name }).to_string()),
+        ("too much", "200 OK", json!({ "issuer": name, "jwks_uri": keys, "padding": padding }).to_string()),
+        ("not now", "503 Service Unavailable", json!({ "issuer": name, "jwks_uri": keys }).to_string()),
+        (
+            "elsewhere",
+            &format!("302 Found\r\nLocation: {}/.well-known/openid-configuration", issuer.url()),
+            String::new(),
+        ),
+    ] {
+        said(status, &body);
+        let proved = prove().await;
+        assert!(matches!(proved, Err(Unproven::NoKeys(_))), "{what}: {proved:?}");
+    }
+    // Where the keys are named in `ambit.toml`, nobody is asked.
+    let source = Source { issuer: name.clone(), jwks: Some(keys) };
+    assert!(Issuers::default().prove(&source, Unproved::read(&token).unwrap(), &world).await.is_ok());
 }
 
 #[tokio::test]
