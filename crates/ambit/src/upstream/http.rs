@@ -543,8 +543,10 @@ impl Remote {
             }
         }
         let mut request = self.post(body, None);
-        self.authorise_at_hand(&mut request);
-        let _ = timeout(CONNECT, self.client.request(request)).await;
+        // The client may have taken longer than the token that the call came with.
+        if self.authorise(&mut request, None).await.is_ok() {
+            let _ = timeout(CONNECT, self.client.request(request)).await;
+        }
     }
 
     /// Tells what people are to look into, the first few times.

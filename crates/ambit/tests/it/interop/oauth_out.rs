@@ -42,7 +42,12 @@ impl Stage {
             scopes: vec!["books".into()],
             resource: url.clone(),
         });
-        let limits = Limits { start: Duration::from_secs(20), call: Duration::from_secs(20), line: 1 << 20, ..Limits::default() };
+        let limits = Limits {
+            start: Duration::from_secs(20),
+            call: Duration::from_secs(20),
+            line: 1 << 20,
+            ..Limits::default()
+        };
         let system = McpSystem::new(
             "remote".into(),
             Reach::Http(HttpSpec { url, headers: vec![], credential: Some(Arc::new(credential)) }),
