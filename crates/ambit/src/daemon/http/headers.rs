@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::gate::mcp::era::{Era, STATELESS, Said, Wrong, supported, unsupported};
+use crate::gate::mcp::era::{self, Era, STATELESS, Said, Wrong, supported, unsupported};
 use crate::gate::mcp::headers::{METHOD, NAME, VERSION, decoded, named, said_in};
 use crate::gate::mcp::mirrored::Mirrored;
 use crate::gate::rpc::code;
@@ -15,8 +15,15 @@ use crate::gate::rpc::code;
 /// # Errors
 /// When they disagree, one is missing, or a version is named that is not spoken here.
 pub(super) fn agree(headers: &HeaderMap, method: &str, params: Option<&RawValue>) -> Result<Era, Wrong> {
-    let said = Said::of(params)?;
     let version = one(headers, VERSION)?;
+    // Before whether either is spoken here.
+    if let (Some(version), Some(body)) = (version.as_deref(), era::named(params))
+        && body != version
+    {
+        let why = format!("`MCP-Protocol-Version` is `{}`, and the body says another", short(version));
+        return Err(mismatch(&why));
+    }
+    let said = Said::of(params)?;
     if said.era == Era::Handshake {
         // Its clients need not repeat anything; what they repeat must be so.
         repeated(headers, method, params, false)?;
@@ -28,15 +35,8 @@ pub(super) fn agree(headers: &HeaderMap, method: &str, params: Option<&RawValue>
             Some(version) => Err(unsupported(version)),
         };
     }
-    match version.as_deref() {
-        Some(version) if said.version == Some(version) => {}
-        Some(version) => {
-            return Err(mismatch(&format!(
-                "`MCP-Protocol-Version` is `{}`, and the body says another",
-                short(version)
-            )));
-        }
-        None => return Err(mismatch("`MCP-Protocol-Version` is missing")),
+    if version.is_none() {
+        return Err(mismatch("`MCP-Protocol-Version` is missing"));
     }
     repeated(headers, method, params, true)?;
     Ok(Era::Stateless)
@@ -137,6 +137,11 @@ mod tests {
             twice.push(right[at]);
             assert_eq!(asked(&twice, "tools/call", &call), Err(code::HEADER_MISMATCH), "{at} twice");
         }
+        // Also where the one that the body says is not spoken here.
+        let unknown = call.replace(STATELESS, "1900-01-01");
+        assert_eq!(asked(&right, "tools/call", &unknown), Err(code::HEADER_MISMATCH));
+        let both = [(VERSION, "1900-01-01"), (METHOD, "tools/call"), (NAME, "a__b")];
+        assert_eq!(asked(&both, "tools/call", &unknown), Err(code::UNSUPPORTED_VERSION));
         let list = format!("{{{META}}}");
         assert_eq!(asked(&[(VERSION, STATELESS), (METHOD, "tools/list")], "tools/list", &list), Ok(Era::Stateless));
     }

@@ -74,6 +74,13 @@ impl Said {
     }
 }
 
+/// The version that the parameters name, spoken here or not.
+#[must_use]
+pub fn named(params: Option<&RawValue>) -> Option<String> {
+    let meta = Members::of(params?).ok()?.get("_meta")?;
+    Members::of(meta).ok()?.text(VERSION).map(Cow::into_owned)
+}
+
 /// The error for a version that is not spoken here.
 #[must_use]
 pub fn unsupported(requested: &str) -> Wrong {

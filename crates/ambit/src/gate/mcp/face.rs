@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::answers::Answers;
 use super::aside::{self, Asked, Hearing, OfSession, asks_of};
 use super::directory::{self, Directory};
-use super::era::{Era, Form, Said, Wrong, supported, unsupported};
+use super::era::{Era, Form, Said, Wrong, supported};
 use super::held::{self, EXTENSION};
 use super::listen::Filter;
 use super::mirrored::{self, Mirrored};
@@ -196,8 +196,7 @@ impl Face {
                 self.slow(id, method, params, Era::Stateless, Work::GoOn(owned(params)))
             }
             "tasks/get" | "tasks/cancel" | "tasks/update" => self.task(id, method, params),
-            // There is nothing to agree on any more.
-            "initialize" => wrong_answer(id, &unsupported("initialize")),
+            // `initialize` too: there is nothing to agree on any more.
             _ => self.either(id, method, params, Era::Stateless),
         }
     }
