@@ -44,7 +44,8 @@ impl Generation {
 }
 
 impl Hello {
-    /// Out of the answer to `server/discover`; `None` for a server that shakes hands all the same.
+    /// Out of the answer to `server/discover`; `None` for a server that shakes hands all the same: because it says so, or
+    /// because it answers whatever it is asked with something.
     pub(super) fn discovered(answer: &[u8]) -> Result<Option<Hello>, UpstreamError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -55,11 +56,7 @@ impl Hello {
             #[serde(rename = "_meta", default)]
             meta: serde_json::Map<String, serde_json::Value>,
         }
-        let words: Words = serde_json::from_slice(answer).map_err(|error| {
-            UpstreamError::NoAnswer(escape(&format!(
-                "the server's answer to `server/discover` cannot be read: {error}"
-            )))
-        })?;
+        let Ok(words) = serde_json::from_slice::<Words>(answer) else { return Ok(None) };
         let speaks = |known: &str| words.supported_versions.iter().any(|version| version == known);
         if !speaks(STATELESS) && VERSIONS.into_iter().any(speaks) {
             // It knows the question, and shakes hands.

@@ -100,7 +100,15 @@ fn not_begun(error: UpstreamError, begin: impl FnOnce(String) -> UpstreamError) 
 /// question is of the older one.
 async fn greet(remote: &Arc<Remote>, limits: Limits) -> Result<Hello, UpstreamError> {
     remote.agree(STATELESS);
-    match result_of(remote.request_within("server/discover", None, limits.start, &Talk::silent()).await) {
+    let silent = Talk::silent();
+    let discover = || remote.request_within("server/discover", None, limits.start, &silent);
+    let mut answer = result_of(discover().await);
+    // The version was turned away. It may be among those that are spoken there all the same; once more, then.
+    if matches!(answer, Err(UpstreamError::Answered { code, .. }) if code == i64::from(rpc::code::UNSUPPORTED_VERSION))
+    {
+        answer = result_of(discover().await);
+    }
+    match answer {
         Ok(answer) => {
             if let Some(hello) = Hello::discovered(&answer)? {
                 return Ok(hello);
