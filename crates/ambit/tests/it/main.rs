@@ -18,6 +18,7 @@ mod cli_inventory;
 mod cli_manual;
 mod company;
 mod config_cases;
+mod conformance;
 mod continuous;
 mod demo;
 mod digest;

@@ -18,3 +18,6 @@ mod returns;
 mod servers;
 mod unruly;
 mod wire;
+
+pub use house::{House, until, word};
+pub use wire::Wire;
