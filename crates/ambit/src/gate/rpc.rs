@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 pub use lines::{AGENT_LINE, LineError, Lines, UPSTREAM_LINE};
 use raw::{Key, plain};
 pub(crate) use raw::{Members, around, text, with_text, without};
+pub(crate) use write::error_code;
 pub use write::{error, error_raw, notification, quote, request, request_raw, result};
 /// JSON-RPC's codes, and the one that MCP adds for a resource that is not there.
 pub mod code {

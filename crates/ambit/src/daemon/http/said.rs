@@ -22,6 +22,14 @@ pub(super) fn status(era: Era, error: Option<i32>) -> StatusCode {
     }
 }
 
+/// The status of the answer to `id` that work came to. What of a live system's errors has a status of its own keeps it; any
+/// other is an answer like a result.
+pub(super) fn status_of(era: Era, id: &str, answer: &[u8]) -> StatusCode {
+    let own = [code::METHOD_NOT_FOUND, code::MISSING_CAPABILITY];
+    let said = (era == Era::Stateless).then(|| rpc::error_code(answer, id)).flatten();
+    status(era, own.into_iter().find(|code| said == Some(i64::from(*code))))
+}
+
 pub(super) fn json(status: StatusCode, message: Vec<u8>) -> Answer {
     let mut answer = Response::new(Answered::whole(message));
     *answer.status_mut() = status;
@@ -100,5 +108,26 @@ pub(super) fn no_session(none: &NoSession, id: Option<&str>, about: Option<&Abou
             code::INVALID_REQUEST,
             "there is no such session; begin a new one with `initialize`",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_with_a_status_of_their_own_keep_it() {
+        let of = |era, error: &[u8]| {
+            let mut line = Vec::new();
+            rpc::error_raw(&mut line, "\"a\"", error);
+            status_of(era, "\"a\"", &line).as_u16()
+        };
+        let missing: &[u8] = br#"{"code":-32021,"message":"no","data":{"requiredCapabilities":{"sampling":{}}}}"#;
+        assert_eq!((of(Era::Stateless, missing), of(Era::Handshake, missing)), (400, 200));
+        assert_eq!(of(Era::Stateless, br#"{"code":-32601,"message":"no"}"#), 404);
+        assert_eq!(of(Era::Stateless, br#"{"code":-32602,"message":"no"}"#), 200);
+        let mut line = Vec::new();
+        rpc::result(&mut line, "1", br#"{"code":-32021,"message":"no"}"#);
+        assert_eq!(status_of(Era::Stateless, "1", &line), StatusCode::OK);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::body::event;
-use super::said::{Answer, json, wrong};
+use super::said::{Answer, json, status_of, wrong};
 use super::sessions::{HttpSession, Use};
 use super::stream::events;
 use crate::gate::mcp::aside::Hearing;
@@ -40,7 +40,7 @@ pub(super) async fn work(session: &Arc<HttpSession>, under_way: Use, id: &str, m
                 let rest = hearing.rest();
                 return match out {
                     Ok(out) if hears && !rest.is_empty() => whole(rest, out),
-                    Ok(out) => json(StatusCode::OK, out),
+                    Ok(out) => json(status_of(era, id, &out), out),
                     Err(_) => wrong(StatusCode::INTERNAL_SERVER_ERROR, Some(id), code::INTERNAL, BROKE_OFF),
                 };
             }

@@ -31,6 +31,13 @@ pub fn error_raw(out: &mut Vec<u8>, id: &str, error: &[u8]) {
     answer(out, id, b",\"error\":", error);
 }
 
+/// The code of the error in a line that was written here as the answer to `id`; `None` for a result.
+pub(crate) fn error_code(line: &[u8], id: &str) -> Option<i64> {
+    let rest = line.strip_prefix(b"{\"jsonrpc\":\"2.0\",\"id\":")?.strip_prefix(id.as_bytes())?;
+    let error = rest.strip_prefix(b",\"error\":")?.trim_ascii_end().strip_suffix(b"}")?;
+    serde_json::from_slice::<super::ErrorWords>(error).ok().map(|error| error.code)
+}
+
 /// Writes the line of an error of our own. Where no id could be read, it has none: the Model Context Protocol's schema
 /// takes that and not `null`.
 pub fn error(out: &mut Vec<u8>, id: Option<&str>, code: i32, message: &str) {
