@@ -25,27 +25,36 @@ struct Stage {
 }
 
 impl Stage {
-    fn open(scenario: &str, generation: Generation) -> Stage {
+    /// Starts it; it has no address yet.
+    fn start(scenario: &str, generation: Generation) -> Stage {
         let out = tempfile::tempdir().unwrap();
         let mut suite = suite::program();
         suite.args(["client", "--scenario", scenario, "--spec-version", generation.revision(), "-o"]).arg(out.path());
         let mut child = suite.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let mut from = BufReader::new(child.stdout.take().unwrap());
+        let from = BufReader::new(child.stdout.take().unwrap());
+        Stage { scenario: scenario.to_owned(), generation, url: String::new(), child, from, out }
+    }
+
+    /// Waits until it listens.
+    fn open(mut self) -> Stage {
+        let said = self.hear("\nPress Ctrl+C to stop...");
+        said.lines().find_map(|line| line.strip_prefix("Server URL: ")).unwrap().clone_into(&mut self.url);
+        self
+    }
+
+    /// What it says until it has said that.
+    fn hear(&mut self, last: &str) -> String {
         let mut said = String::new();
-        while !said.ends_with("stop...\n") {
-            assert_ne!(from.read_line(&mut said).unwrap(), 0, "{scenario}: {said}");
+        while !said.contains(last) {
+            assert_ne!(self.from.read_line(&mut said).unwrap(), 0, "{}: {said}", self.scenario);
         }
-        let url = said.lines().find_map(|line| line.strip_prefix("Server URL: ")).unwrap().to_owned();
-        Stage { scenario: scenario.to_owned(), generation, url, child, from, out }
+        said
     }
 
     /// Ends it; what it says.
     fn close(mut self) -> Checks {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
-        let mut said = String::new();
-        while !said.contains("\nChecks saved to ") {
-            assert_ne!(self.from.read_line(&mut said).unwrap(), 0, "{}: {said}", self.scenario);
-        }
+        self.hear("\nChecks saved to ");
         let mut results = Results::new();
         suite::collect(self.out.path(), String::new(), &mut results);
         results.remove(&self.scenario).unwrap()
@@ -183,13 +192,13 @@ fn stages(not_ours: &BTreeSet<String>) -> Vec<Stage> {
             if not_ours.contains(&scenario) {
                 others.insert(scenario);
             } else {
-                stages.push(Stage::open(&scenario, generation));
+                stages.push(Stage::start(&scenario, generation));
             }
         }
-        stages.push(Stage::open("json-schema-2020-12-preservation", generation));
+        stages.push(Stage::start("json-schema-2020-12-preservation", generation));
     }
     assert_eq!(&others, not_ours, "what is listed as not ours is required of others");
-    stages
+    stages.into_iter().map(Stage::open).collect()
 }
 
 /// An installation whose systems are those servers, each under its place among them.
