@@ -467,22 +467,43 @@ impl Remote {
         }
     }
 
+    /// Reads a stream of events until the answer. One that ends before is gone on with, where the server said by what: that asks
+    /// for the rest of the answer, and does not call again.
     async fn read_events(&self, response: Response<Incoming>, call: (u64, &Talk)) -> Result<Outcome, Failed> {
         let mut events = Events::new(self.limits.line);
         let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Failed::Unknown("the connection to the server broke".into()))?;
-            let Some(bytes) = frame.data_ref() else { continue };
-            for message in events.take(bytes).map_err(Failed::Unknown)? {
-                if let Some(outcome) = self.read(&message, Some(call)).await {
-                    return Ok(outcome);
+        loop {
+            let ended = loop {
+                let bytes = match body.frame().await {
+                    None => break "the server ended the stream without an answer",
+                    Some(Err(_)) => break "the connection to the server broke",
+                    Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                };
+                for message in events.take(&bytes).map_err(Failed::Unknown)? {
+                    if let Some(outcome) = self.read(&message, Some(call)).await {
+                        return Ok(outcome);
+                    }
+                    if let Some(why) = self.dead() {
+                        return Err(Failed::Unknown(why));
+                    }
                 }
-                if let Some(why) = self.dead() {
-                    return Err(Failed::Unknown(why));
-                }
-            }
+            };
+            body = self.go_on(&mut events).await.ok_or_else(|| Failed::Unknown(ended.to_owned()))?;
         }
-        Err(Failed::Unknown("the server ended the stream without an answer".into()))
+    }
+
+    /// The stream in which the rest of an answer comes; only the generation that shakes hands has such.
+    async fn go_on(&self, events: &mut Events) -> Option<Incoming> {
+        if self.state().version == Some(STATELESS) {
+            return None;
+        }
+        let (last, after) = events.again()?;
+        tokio::time::sleep(after).await;
+        let mut request = self.build(Method::GET, Bytes::new());
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        request.headers_mut().insert("last-event-id", last);
+        let response = self.client.request(request).await.ok()?;
+        (response.status() == StatusCode::OK && is(&response, "text/event-stream")).then(|| response.into_body())
     }
 
     /// One message of the server, in answer to `call` where it is in answer to one; what it comes to, where it is the
