@@ -176,7 +176,7 @@ fn listed(house: &House, system: &str) -> (Wire, BTreeMap<String, Value>) {
 fn custom() -> Value {
     json!({
         "region": "us-west1", "priority": 42, "verbose": false, "debug": true, "empty_val": "", "method_val": "test-method",
-        "float_val": 3.14159, "non_ascii_val": "Hello, 世界", "whitespace_val": " padded ", "leading_space_val": " us-west1",
+        "float_val": 3.25, "non_ascii_val": "Hello, 世界", "whitespace_val": " padded ", "leading_space_val": " us-west1",
         "trailing_space_val": "us-west1 ", "internal_space_val": "us west 1", "control_char_val": "line1\nline2",
         "crlf_val": "line1\r\nline2", "tab_val": "\tindented", "query": "SELECT * FROM users",
     })
