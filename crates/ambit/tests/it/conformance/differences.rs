@@ -1,5 +1,5 @@
-//! Where what the suite says is another thing than the whole, and why: a list that is kept beside the tests. What is not on it
-//! must not be found, and what is on it must be.
+//! Where the suite says another thing behind the gate than it should, and why: a list that is kept beside the tests. What is
+//! not on it must not be found, and what is on it must be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -56,6 +56,9 @@ const ABSENT: &str = "absent";
 /// Where a difference is: revision, upstream, scenario and check.
 pub type Place = (String, String, String, String);
 
+/// What became of a check, and the reason that is listed for it or what the suite said of it.
+pub type Differences = BTreeMap<Place, (String, String)>;
+
 impl List {
     pub fn read() -> List {
         let list: List = toml::from_str(include_str!("differences.toml")).unwrap();
@@ -66,17 +69,17 @@ impl List {
     }
 
     /// What is listed about servers: what became of the check behind the gate, and why.
-    pub fn servers(&self) -> BTreeMap<Place, (String, String)> {
+    pub fn servers(&self) -> Differences {
         places(&self.servers)
     }
 
     /// The same about clients.
-    pub fn clients(&self) -> BTreeMap<Place, (String, String)> {
+    pub fn clients(&self) -> Differences {
         places(&self.clients)
     }
 }
 
-fn places(entries: &[Entry]) -> BTreeMap<Place, (String, String)> {
+fn places(entries: &[Entry]) -> Differences {
     let mut places = BTreeMap::new();
     for entry in entries {
         for (revision, upstream) in
@@ -95,12 +98,7 @@ fn places(entries: &[Entry]) -> BTreeMap<Place, (String, String)> {
 }
 
 /// The reasons for what is listed about a scenario.
-pub fn reasons<'a>(
-    listed: &'a BTreeMap<Place, (String, String)>,
-    revision: &str,
-    upstream: &str,
-    scenario: &str,
-) -> Vec<&'a str> {
+pub fn reasons<'a>(listed: &'a Differences, revision: &str, upstream: &str, scenario: &str) -> Vec<&'a str> {
     let here = listed.iter().filter(|((r, u, s, _), _)| r == revision && u == upstream && s == scenario);
     here.map(|(_, (_, reason))| reason.as_str()).collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -116,7 +114,7 @@ pub fn between(alone: &Checks, gate: &Checks) -> BTreeMap<String, (String, Strin
 
 /// Fails unless exactly what is listed was found.
 #[track_caller]
-pub fn compare(listed: &BTreeMap<Place, (String, String)>, found: &BTreeMap<Place, (String, String)>) {
+pub fn compare(listed: &Differences, found: &Differences) {
     let mut wrong = String::new();
     for (place, (became, why)) in found {
         match listed.get(place) {
@@ -133,7 +131,7 @@ pub fn compare(listed: &BTreeMap<Place, (String, String)>, found: &BTreeMap<Plac
     assert!(wrong.is_empty(), "differences.toml and what the suite says are not the same:\n{wrong}");
 }
 
-fn one(became: &str) -> BTreeMap<Place, (String, String)> {
+fn one(became: &str) -> Differences {
     let place = ["2026-07-28", "http", "tools-list", "tools-list"].map(str::to_owned);
     let [revision, upstream, scenario, check] = place;
     [((revision, upstream, scenario, check), (became.to_owned(), "so".to_owned()))].into()

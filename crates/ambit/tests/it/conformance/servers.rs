@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::differences::{self, List, Place};
+use super::differences::{self, Differences, List, Place};
 use super::fixture::{Gate, Server, Upstream};
 use super::page;
 use super::suite::{self, Became, Checks, Generation, Results, Side};
@@ -66,7 +66,7 @@ fn place(generation: Generation, upstream: Upstream, scenario: &str, check: &str
 fn table(
     alone: &BTreeMap<Generation, Results>,
     behind: &BTreeMap<Upstream, BTreeMap<Generation, Results>>,
-    listed: &BTreeMap<Place, (String, String)>,
+    listed: &Differences,
 ) -> String {
     let mut text = String::new();
     for generation in Generation::ALL {
