@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use super::fixture::Upstream;
 use super::suite::{Became, Checks};
 
 /// The list, `differences.toml`.
@@ -37,15 +38,11 @@ struct Entry {
     reason: String,
     /// Revisions of the protocol.
     revisions: Vec<String>,
-    /// How the server stands behind the gate.
-    #[serde(default = "any")]
+    /// How the server stands behind the gate; in every way unless said.
+    #[serde(default)]
     upstreams: Vec<String>,
     /// What became of which checks, by scenario.
     checks: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-fn any() -> Vec<String> {
-    vec![ANY.to_owned()]
 }
 
 /// Where the client's side is tried, there is but one way to stand behind the gate.
@@ -70,24 +67,26 @@ impl List {
 
     /// What is listed about servers: what became of the check behind the gate, and why.
     pub fn servers(&self) -> Differences {
-        places(&self.servers)
+        places(&self.servers, &Upstream::ALL.map(Upstream::word))
     }
 
     /// The same about clients.
     pub fn clients(&self) -> Differences {
-        places(&self.clients)
+        places(&self.clients, &[ANY])
     }
 }
 
-fn places(entries: &[Entry]) -> Differences {
+fn places(entries: &[Entry], every: &[&str]) -> Differences {
     let mut places = BTreeMap::new();
     for entry in entries {
+        let said: Vec<&str> = entry.upstreams.iter().map(String::as_str).collect();
+        let upstreams = if said.is_empty() { every } else { &said };
         for (revision, upstream) in
-            entry.revisions.iter().flat_map(|revision| entry.upstreams.iter().map(move |upstream| (revision, upstream)))
+            entry.revisions.iter().flat_map(|revision| upstreams.iter().map(move |upstream| (revision, *upstream)))
         {
             for (scenario, checks) in &entry.checks {
                 for (check, became) in checks {
-                    let place = (revision.clone(), upstream.clone(), scenario.clone(), check.clone());
+                    let place = (revision.clone(), upstream.to_owned(), scenario.clone(), check.clone());
                     let twice = places.insert(place, (became.clone(), entry.reason.clone()));
                     assert!(twice.is_none(), "{scenario} {check} is listed twice");
                 }

@@ -14,9 +14,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start() -> Server {
+    /// Speaks both generations, or only that one.
+    pub fn start(only: Option<&str>) -> Server {
         let mut command = Command::new(python());
-        command.arg(fixture("conformance/server.py")).arg("http").stdin(Stdio::null()).stdout(Stdio::piped());
+        command.arg(fixture("conformance/server.py")).arg("http").args(only);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut port = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
@@ -35,21 +37,32 @@ impl Drop for Server {
     }
 }
 
-/// How the server stands behind the gate.
+/// How the server stands behind the gate: over what, and in which generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Upstream {
-    Http,
-    Stdio,
+pub struct Upstream {
+    http: bool,
+    later: bool,
 }
 
 impl Upstream {
-    pub const ALL: [Upstream; 2] = [Upstream::Http, Upstream::Stdio];
+    pub const ALL: [Upstream; 4] = [
+        Upstream { http: true, later: true },
+        Upstream { http: true, later: false },
+        Upstream { http: false, later: true },
+        Upstream { http: false, later: false },
+    ];
 
     pub fn word(self) -> &'static str {
-        match self {
-            Upstream::Http => "http",
-            Upstream::Stdio => "stdio",
+        match (self.http, self.later) {
+            (true, true) => "http 2026-07-28",
+            (true, false) => "http 2025-11-25",
+            (false, true) => "stdio 2026-07-28",
+            (false, false) => "stdio 2025-11-25",
         }
+    }
+
+    fn only(self) -> &'static str {
+        if self.later { "later" } else { "older" }
     }
 }
 
@@ -68,16 +81,14 @@ const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 999
 
 impl Gate {
     pub fn open(upstream: Upstream) -> Gate {
-        let (server, reached) = match upstream {
-            Upstream::Http => {
-                let server = Server::start();
-                let reached = format!("url = \"{}\"", server.url());
-                (Some(server), reached)
-            }
-            Upstream::Stdio => {
-                let script = fixture("conformance/server.py");
-                (None, format!("command = [{}, {}, \"stdio\"]", word(python()), word(script)))
-            }
+        let only = upstream.only();
+        let (server, reached) = if upstream.http {
+            let server = Server::start((!upstream.later).then_some(only));
+            let reached = format!("url = \"{}\"", server.url());
+            (Some(server), reached)
+        } else {
+            let script = fixture("conformance/server.py");
+            (None, format!("command = [{}, {}, \"stdio\", \"{only}\"]", word(python()), word(script)))
         };
         let toml = format!(
             "[systems.fixture]\nkind = \"mcp\"\n{reached}\n\
@@ -85,6 +96,8 @@ impl Gate {
              [http]\nlisten = \"127.0.0.1:0\"\n[limits]\npending-wait-seconds = 0\ntrip-refusals = 100000"
         );
         let house = House::new(&toml).open(PAGE);
+        let spoken = format!("protocol = \"{}\"", upstream.word().split(' ').nth(1).unwrap());
+        assert!(house.read("ambit.lock").contains(&spoken), "{upstream:?} speaks {spoken}");
         until("it says where it listens", || house.told().contains("agents over HTTP at http://"));
         let told = house.told();
         let listens = told.split("agents over HTTP at http://").nth(1).unwrap().split('/').next().unwrap();
