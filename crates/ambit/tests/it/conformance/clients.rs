@@ -205,7 +205,10 @@ fn stages(not_ours: &BTreeSet<String>) -> Vec<Stage> {
 fn house(stages: &[Stage]) -> House {
     let (mut toml, mut read, mut write) = (String::new(), String::new(), String::new());
     for (at, stage) in stages.iter().enumerate() {
-        toml.push_str(&format!("[systems.s{at}]\nkind = \"mcp\"\nurl = {:?}\n", stage.url));
+        toml.push_str(&format!(
+            "[systems.s{at}]\nkind = \"mcp\"\nurl = {:?}\nmay-ask = [\"elicitation\"]\n",
+            stage.url
+        ));
         if !NOTHING_TO_CALL.contains(&stage.scenario.as_str()) {
             write.push_str(&format!("- call anything in s{at}\n"));
         }

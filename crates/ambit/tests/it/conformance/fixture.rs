@@ -91,7 +91,7 @@ impl Gate {
             (None, format!("command = [{}, {}, \"stdio\", \"{only}\"]", word(python()), word(script)))
         };
         let toml = format!(
-            "[systems.fixture]\nkind = \"mcp\"\n{reached}\n\
+            "[systems.fixture]\nkind = \"mcp\"\n{reached}\nmay-ask = [\"elicitation\", \"sampling\", \"roots\"]\n\
              [agents.helper]\nscope = \"SCOPE.md\"\nsystems = [\"fixture\"]\ntool-names = \"own\"\n\
              [http]\nlisten = \"127.0.0.1:0\"\n[limits]\npending-wait-seconds = 0\ntrip-refusals = 100000"
         );
