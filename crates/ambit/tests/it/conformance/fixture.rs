@@ -61,6 +61,11 @@ impl Upstream {
         }
     }
 
+    /// Whether nothing that the server asks or logs says about which call: it is about the only one that is under way.
+    pub fn asks_nobody_in_particular(self) -> bool {
+        !self.http && !self.later
+    }
+
     fn only(self) -> &'static str {
         if self.later { "later" } else { "older" }
     }
