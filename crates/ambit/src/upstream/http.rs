@@ -470,8 +470,7 @@ impl Remote {
     /// Reads a stream of events until the answer. One that ends before is gone on with, where the server said by what: that asks
     /// for the rest of the answer, and does not call again.
     async fn read_events(&self, response: Response<Incoming>, call: (u64, &Talk)) -> Result<Outcome, Failed> {
-        let mut events = Events::new(self.limits.line);
-        let mut body = response.into_body();
+        let (mut events, mut body) = (Events::new(self.limits.line), response.into_body());
         loop {
             let ended = loop {
                 let bytes = match body.frame().await {
@@ -500,8 +499,8 @@ impl Remote {
         let (last, after) = events.again()?;
         tokio::time::sleep(after).await;
         let mut request = self.build(Method::GET, Bytes::new());
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        request.headers_mut().insert("last-event-id", last);
+        let accept = HeaderValue::from_static("text/event-stream");
+        request.headers_mut().extend([(ACCEPT, accept), (HeaderName::from_static("last-event-id"), last)]);
         let response = self.client.request(request).await.ok()?;
         (response.status() == StatusCode::OK && is(&response, "text/event-stream")).then(|| response.into_body())
     }
