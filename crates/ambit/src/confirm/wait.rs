@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use ambit_core::hold::{Outcome, State};
+use serde_json::json;
 
 use super::Kept;
 use super::change::{ChangeError, Step, called, change, kept};
@@ -11,6 +12,7 @@ use crate::gate::Answer;
 use crate::gate::mcp::held::Held;
 use crate::gate::means::{Fault, Means};
 use crate::gate::session::Session;
+use crate::journal::Kind;
 use crate::store::Durability;
 
 /// Waits for a hold to end, no longer than the settings say, and answers for it. What an agent may ask again for:
@@ -69,11 +71,23 @@ pub async fn seen(means: &Means, session: &Session, id: &str) -> Result<Option<H
 /// # Errors
 /// When Ambit could not do its work.
 pub async fn withdraw(means: &Means, session: &Session, id: &str) -> Result<bool, Fault> {
-    let Some(kept) = kept(means, id)?.filter(|kept| is_of(kept, session)) else { return Ok(false) };
-    if matches!(kept.hold.state, State::Waiting) {
-        super::change::withdraw(means, id, "its agent does not want it any more").await?;
+    if kept(means, id)?.filter(|kept| is_of(kept, session)).is_none() {
+        return Ok(false);
     }
-    Ok(true)
+    let (at, because) = (means.now(), "its agent does not want it any more");
+    let withdrawn = change(means, id, Durability::Now, |kept| {
+        // A person may have decided meanwhile.
+        if !matches!(kept.hold.state, State::Waiting) {
+            return Ok(Step::<()>::default());
+        }
+        kept.hold.withdraw(because, at)?;
+        let entries = vec![kept.entry(Kind::HoldWithdrawn, json!({ "because": because }))];
+        Ok(Step { entries, ..Step::default() })
+    });
+    match withdrawn.await {
+        Ok(_) | Err(ChangeError::Denied(_) | ChangeError::NoSuchHold(_)) => Ok(true),
+        Err(ChangeError::Fault(fault)) => Err(fault),
+    }
 }
 
 fn is_of(kept: &Kept, session: &Session) -> bool {

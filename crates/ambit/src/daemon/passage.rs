@@ -203,6 +203,10 @@ impl Passage for AgentPassage {
         self.means.sessions.hear_of(&self.session.id, system, uri)
     }
 
+    fn hears(&self, system: &str, uri: &str) {
+        self.means.sessions.hears(&self.session.id, system, uri);
+    }
+
     fn unwatch(&self, system: &str, uri: &str) {
         self.means.sessions.hear_no_more(&self.session.id, system, uri);
         self.live.let_go(&self.means.sessions, &self.session.agent);

@@ -278,6 +278,7 @@ pub async fn put_in_force(means: &Means, releases: &Releases, kept: KeptRelease)
             withdrawn.push(id);
         }
     }
+    means.sessions.permit_nothing(&agent);
     means.sessions.tell(&agent, |news| {
         news.tools += 1;
         news.resources += 1;

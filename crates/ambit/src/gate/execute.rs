@@ -51,7 +51,8 @@ pub(crate) async fn allowed(
         prove(&[], Sent::NotSent("whoever asked for it cancelled it".into()))
     } else {
         let system = permit.action().system.clone();
-        let about = relay::About { session, system, ask: &sending.id, action: sending.digest };
+        let release = relay::in_force(means, &session.agent);
+        let about = relay::About { session, system, ask: &sending.id, action: sending.digest, release };
         send(means, permit, talk, Some(&about)).await
     };
     if let (Sent::Unknown(why), true) = (&proved.sent, sending.changes) {

@@ -5,7 +5,8 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Sent;
-use super::means::Means;
+use super::means::{InForce, Means};
+use super::refuse::Refusal;
 use super::session::Session;
 use super::talk::{Asking, Reply, Talk};
 use crate::escape::escape;
@@ -19,6 +20,24 @@ pub(super) struct About<'a> {
     pub system: String,
     pub ask: &'a str,
     pub action: Digest,
+    /// What was in force when it was sent.
+    pub release: Option<Digest>,
+}
+
+impl About<'_> {
+    /// Whether the agent may still act, in this task, under what was in force when it asked.
+    fn stands(&self, means: &Means) -> bool {
+        let stopped = Refusal::of_stop(means, &self.session.agent).or_else(|| Refusal::of_task(means, self.session));
+        stopped.is_none() && in_force(means, &self.session.agent) == self.release
+    }
+}
+
+/// The release in force for an agent.
+pub(super) fn in_force(means: &Means, agent: &str) -> Option<Digest> {
+    match means.judges.in_force(agent, means.now()) {
+        InForce::Judge(judge) => Some(judge.release_digest()),
+        InForce::Nothing(_) => None,
+    }
 }
 
 /// Waits for what a live system makes of an action; what it asks meanwhile is passed on to `talk`.
@@ -62,6 +81,8 @@ async fn answer(means: &Means, about: &About<'_>, talk: &Talk, asking: Asking) {
         ..Entry::new(Kind::Flagged)
     };
     match means.record(vec![entry], |_| Vec::new(), Durability::Now).await {
+        // People may have decided otherwise while the client thought.
+        Ok(_) if !about.stands(means) => {}
         // A system that gave up meanwhile hears nothing.
         Ok(_) => drop(asking.replies.send(replies)),
         Err(error) => tracing::error!(%error, "what a client answered could not be recorded, so it was not passed on"),

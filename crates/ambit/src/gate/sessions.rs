@@ -15,12 +15,21 @@ pub struct Sessions(Mutex<BTreeMap<String, Open>>);
 struct Open {
     session: Arc<Session>,
     news: watch::Sender<News>,
-    // Resources that it hears of, by system and URI; how often it asked for each.
-    hears: BTreeMap<(String, String), usize>,
+    // Resources that it wants to hear of, by system and URI.
+    hears: BTreeMap<(String, String), Hears>,
+}
+
+/// How often a session asked to hear of a resource, and how often it may.
+#[derive(Default)]
+struct Hears {
+    asked: usize,
+    permitted: usize,
 }
 
 // Of so many resources one session may hear.
 const HEARS: usize = 1_024;
+// A longer URI is nobody's.
+const URI: usize = 8 << 10;
 
 impl Sessions {
     /// Adds a session; its end of the line.
@@ -63,12 +72,31 @@ impl Sessions {
         }
     }
 
-    /// Has a session hear of changes of a resource; whether it is open, and may hear of so many.
+    /// Keeps a place for a resource of which a session wants to hear; whether it is open, and may hear of so many.
     pub fn hear_of(&self, id: &str, system: &str, uri: &str) -> bool {
         let mut all = self.lock();
-        let Some(open) = all.get_mut(id).filter(|open| open.hears.len() < HEARS) else { return false };
-        *open.hears.entry((system.to_owned(), uri.to_owned())).or_default() += 1;
+        let Some(open) = all.get_mut(id).filter(|open| open.hears.len() < HEARS && uri.len() <= URI) else {
+            return false;
+        };
+        open.hears.entry((system.to_owned(), uri.to_owned())).or_default().asked += 1;
         true
+    }
+
+    /// Has a session hear of changes of a resource, which was permitted.
+    pub fn hears(&self, id: &str, system: &str, uri: &str) {
+        let mut all = self.lock();
+        let key = (system.to_owned(), uri.to_owned());
+        if let Some(hears) = all.get_mut(id).and_then(|open| open.hears.get_mut(&key)) {
+            hears.permitted = hears.asked.min(hears.permitted + 1);
+        }
+    }
+
+    /// Has the sessions of an agent hear of no resource any more: what was permitted was so under another release. They are
+    /// told that lists changed, and may ask again.
+    pub fn permit_nothing(&self, agent: &str) {
+        for open in self.lock().values_mut().filter(|open| open.session.agent == agent) {
+            open.hears.values_mut().for_each(|hears| hears.permitted = 0);
+        }
     }
 
     /// Ends what [`Sessions::hear_of`] began, once.
@@ -76,12 +104,21 @@ impl Sessions {
         let mut all = self.lock();
         let Some(open) = all.get_mut(id) else { return };
         let key = (system.to_owned(), uri.to_owned());
-        let left = open.hears.get_mut(&key).map(|count| {
-            *count = count.saturating_sub(1);
-            *count
+        let left = open.hears.get_mut(&key).map(|hears| {
+            hears.asked = hears.asked.saturating_sub(1);
+            hears.permitted = hears.permitted.min(hears.asked);
+            hears.asked
         });
         if left == Some(0) {
             open.hears.remove(&key);
+            let still = open.hears.keys().any(|(_, other)| other == uri);
+            // Nobody needs to be told of that.
+            open.news.send_if_modified(|news| {
+                if !still && news.updated.contains_key(uri) {
+                    Arc::make_mut(&mut news.updated).remove(uri);
+                }
+                false
+            });
         }
     }
 
@@ -96,7 +133,7 @@ impl Sessions {
     pub fn updated(&self, agent: &str, system: &str, uri: &str) {
         let key = (system.to_owned(), uri.to_owned());
         let all = self.lock();
-        for open in all.values().filter(|open| open.session.agent == agent && open.hears.contains_key(&key)) {
+        for open in all.values().filter(|open| is_told(open, agent, &key)) {
             open.news.send_modify(|news| *Arc::make_mut(&mut news.updated).entry(uri.to_owned()).or_default() += 1);
         }
     }
@@ -109,5 +146,49 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_told(open: &Open, agent: &str, key: &(String, String)) -> bool {
+    open.session.agent == agent && open.hears.get(key).is_some_and(|hears| hears.permitted > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn session(id: &str) -> Arc<Session> {
+        let askers = BTreeSet::new();
+        Arc::new(Session { id: id.into(), agent: "a".into(), askers, task: None, peer_user: None })
+    }
+
+    #[test]
+    fn a_session_hears_of_what_it_was_permitted_under_the_release_that_holds() {
+        let sessions = Sessions::default();
+        let (one, two) = (sessions.open(session("1")), sessions.open(session("2")));
+        let told = |of: &watch::Receiver<News>| of.borrow().updated.get("u").copied().unwrap_or_default();
+        for id in ["1", "2"] {
+            assert!(sessions.hear_of(id, "s", "u"));
+        }
+        sessions.hears("1", "s", "u");
+        sessions.updated("a", "s", "u");
+        // The other one asked, and has no answer yet.
+        assert_eq!((told(&one), told(&two)), (1, 0));
+        sessions.permit_nothing("a");
+        sessions.updated("a", "s", "u");
+        assert_eq!(told(&one), 1);
+        // It asks again before it lets go of what it asked for first.
+        assert!(sessions.hear_of("1", "s", "u"));
+        sessions.hears("1", "s", "u");
+        sessions.hear_no_more("1", "s", "u");
+        sessions.updated("a", "s", "u");
+        assert_eq!(told(&one), 2);
+        sessions.hear_no_more("1", "s", "u");
+        assert!(sessions.anybody_hears_of("a", "s", "u"));
+        sessions.hear_no_more("2", "s", "u");
+        assert!(!sessions.anybody_hears_of("a", "s", "u") && told(&one) == 0);
+        assert!(!sessions.hear_of("1", "s", &"u".repeat(URI + 1)));
     }
 }

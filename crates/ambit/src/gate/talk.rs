@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::rpc::{self, Members};
 
@@ -23,6 +25,8 @@ struct Line {
     muted: bool,
     cancelled: watch::Receiver<bool>,
     said: AtomicU32,
+    // Questions on it that have no answer yet.
+    asking: AtomicU32,
 }
 
 /// Who is at the other end. What a server says without saying to whom must not reach another.
@@ -133,6 +137,8 @@ const MOST: u32 = 10_000;
 const LONGEST: usize = 64 << 10;
 // So much is asked together, in number and in bytes.
 const QUESTIONS: usize = 16;
+// A client answers within this time, or not at all.
+const ANSWERS: Duration = Duration::from_secs(10 * 60);
 const QUESTIONS_BYTES: usize = 1 << 20;
 
 impl Talk {
@@ -151,7 +157,16 @@ impl Talk {
 
     fn of(party: Party, cancelled: watch::Receiver<bool>, muted: bool) -> Talk {
         let wants = Wants::default();
-        Talk(Some(Arc::new(Line { party, wants, to: None, asks: None, muted, cancelled, said: AtomicU32::new(0) })))
+        Talk(Some(Arc::new(Line {
+            party,
+            wants,
+            to: None,
+            asks: None,
+            muted,
+            cancelled,
+            said: AtomicU32::new(0),
+            asking: AtomicU32::new(0),
+        })))
     }
 
     /// A line, and the end of whoever asked.
@@ -161,7 +176,16 @@ impl Talk {
         let (asks, asked) = mpsc::channel(1);
         let cancel = watch::Sender::new(false);
         let (to, asks, cancelled) = (Some(to), Some(asks), cancel.subscribe());
-        let line = Line { party, wants, to, asks, muted: false, cancelled, said: AtomicU32::new(0) };
+        let line = Line {
+            party,
+            wants,
+            to,
+            asks,
+            muted: false,
+            cancelled,
+            said: AtomicU32::new(0),
+            asking: AtomicU32::new(0),
+        };
         (Talk(Some(Arc::new(line))), Listener { asides, asks: Some(asked), cancel: Cancel(Arc::new(cancel)) })
     }
 
@@ -172,7 +196,16 @@ impl Talk {
         let relayed = self.0.as_ref().map(|line| {
             let (party, wants, to) = (line.party.clone(), line.wants, line.to.clone());
             let (muted, cancelled) = (line.muted, line.cancelled.clone());
-            Arc::new(Line { party, wants, to, asks: Some(asks), muted, cancelled, said: AtomicU32::new(0) })
+            Arc::new(Line {
+                party,
+                wants,
+                to,
+                asks: Some(asks),
+                muted,
+                cancelled,
+                said: AtomicU32::new(0),
+                asking: AtomicU32::new(0),
+            })
         });
         (Talk(relayed), asked)
     }
@@ -187,8 +220,29 @@ impl Talk {
             return None;
         }
         let (replies, replied) = oneshot::channel();
-        line.asks.as_ref()?.send(Asking { questions, replies }).await.ok()?;
-        replied.await.ok()
+        line.asking.fetch_add(1, Ordering::AcqRel);
+        let _asking = Waits(&line.asking);
+        let answered = async {
+            line.asks.as_ref()?.send(Asking { questions, replies }).await.ok()?;
+            replied.await.ok()
+        };
+        tokio::select! {
+            biased;
+            () = self.cancelled() => None,
+            answered = timeout(ANSWERS, answered) => answered.ok()?,
+        }
+    }
+
+    /// Whether the client is being asked something.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| line.asking.load(Ordering::Acquire) > 0)
+    }
+
+    /// Whether nobody is there to be told or asked anything but the answer.
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.0.as_ref().is_none_or(|line| line.to.is_none())
     }
 
     /// Who is at the other end; `None` where nobody ever was.
@@ -204,6 +258,12 @@ impl Talk {
             let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
             Talk::of(party, cancelled, true).0
         }))
+    }
+
+    /// A line to the same party, who hears nothing and asks for nothing.
+    #[must_use]
+    pub fn muted_party(&self) -> Talk {
+        self.party().map_or_else(Talk::silent, |party| Talk::deaf(party.clone()))
     }
 
     /// Whether nothing may be said beside the answer.
@@ -263,6 +323,15 @@ impl Talk {
             (Log::From(least), Some(level)) => level >= least,
         };
         line.say(wanted.then(|| Aside::Log(params.get().as_bytes().to_vec())), params.get().len())
+    }
+}
+
+/// A question that has no answer yet, until this is dropped.
+struct Waits<'a>(&'a AtomicU32);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -341,6 +410,12 @@ impl Asks {
 }
 
 impl Cancel {
+    /// One of which nobody hears.
+    #[must_use]
+    pub fn idle() -> Cancel {
+        Cancel(Arc::new(watch::Sender::new(false)))
+    }
+
     /// Lets go.
     pub fn now(&self) {
         self.0.send_replace(true);

@@ -86,7 +86,19 @@ impl Calls {
         }
     }
 
-    fn note(&mut self, party: &Party, muted: bool) {
+    /// The one call that a question of the server can be about: an answer to the one must not go into the other. None while
+    /// a call is under way about which nothing may be asked, or several that have asked nothing yet.
+    pub(super) fn asking(&self) -> Option<Talk> {
+        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
+        if talks.clone().any(Talk::is_deaf) {
+            return None;
+        }
+        let mut open = talks.by_ref().filter(|talk| !talk.is_asking());
+        open.next().filter(|_| open.next().is_none()).cloned()
+    }
+
+    /// Notes for whom the server works.
+    pub(super) fn note(&mut self, party: &Party, muted: bool) {
         if muted {
             self.task = Some(Err(()));
         }
@@ -100,7 +112,7 @@ impl Calls {
     /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
     /// telling the one about the other, of two sessions it can mean either, and what it was asked for quietly it can tell at
     /// any time: then there is none.
-    pub(super) fn only(&self) -> Option<Talk> {
+    fn only(&self) -> Option<Talk> {
         if matches!(self.task, Some(Err(()))) {
             return None;
         }
@@ -143,6 +155,25 @@ mod tests {
         calls.remove(1);
         logs(&calls);
         assert!(hears_too.heard_already().is_some());
+    }
+
+    #[test]
+    fn a_question_is_about_the_one_call_under_way_or_about_none() {
+        let mut calls = Calls::default();
+        assert!(calls.asking().is_none());
+        calls.add(1, call("s1", None).0).unwrap();
+        assert!(calls.asking().is_some());
+        // What a person confirmed runs without its client, and another call of the same session must not answer for it.
+        let confirmed = Talk::deaf(Party { session: "s1".into(), task: None });
+        calls.add(2, Call { tell: oneshot::channel().0, talk: confirmed, agreed: None }).unwrap();
+        assert!(calls.asking().is_none());
+        calls.remove(1);
+        assert!(calls.asking().is_none());
+        calls.remove(2);
+        for id in [3, 4] {
+            calls.add(id, call("s1", None).0).unwrap();
+        }
+        assert!(calls.asking().is_none());
     }
 
     #[test]

@@ -522,7 +522,10 @@ impl Remote {
         {
             return None;
         }
-        if self.unasked.fetch_add(1, Ordering::Relaxed) >= UNASKED {
+        // Of what it was asked to tell it may tell as often as it changes.
+        let asked_for =
+            matches!(&read, Ok(Message::Notification { method, .. }) if method == "notifications/resources/updated");
+        if !asked_for && self.unasked.fetch_add(1, Ordering::Relaxed) >= UNASKED {
             self.die("the server wrote too much that nobody asked for");
             return None;
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024
 const OPERATIONS: [&str; 5] =
     ["tools/call", "resources/read", "prompts/get", "completion/complete", "resources/subscribe"];
 
+// Of what it asks for and may not, so much is told.
+const TOLD: u32 = 32;
 // It asks for more so often at most before it answers.
 const ROUNDS: usize = 8;
 // A server agrees to tell of a resource within this time.
@@ -47,6 +50,7 @@ pub struct UpstreamServer {
     // What it may ask the client of whoever calls it, and who is told of what it asks besides.
     asks: Asks,
     watch: Watch,
+    told: AtomicU32,
     // From which level on it was asked to log.
     logs: Mutex<Option<Level>>,
     // What hears of single resources, by URI, in the generation that has a stream for each.
@@ -191,7 +195,16 @@ impl UpstreamServer {
     }
 
     fn new(wire: Wire, hello: Hello, hearing: Option<Hearing>, asks: Asks, watch: Watch) -> UpstreamServer {
-        UpstreamServer { wire, hello, hearing, asks, watch, logs: Mutex::default(), hears: Mutex::default() }
+        UpstreamServer {
+            wire,
+            hello,
+            hearing,
+            asks,
+            watch,
+            told: AtomicU32::new(0),
+            logs: Mutex::default(),
+            hears: Mutex::default(),
+        }
     }
 
     /// What it said of itself.
@@ -332,7 +345,7 @@ impl UpstreamServer {
             return Sent::NotSent("the payload is not one JSON object".into());
         }
         if action.operation == "resources/subscribe" {
-            return self.subscribe(&action.name, &action.payload).await;
+            return self.subscribe(&action.name, &action.payload, talk).await;
         }
         self.log_from(talk.wants().log).await;
         let mut answered = None;
@@ -353,7 +366,11 @@ impl UpstreamServer {
             answered = match more::answered(&action.payload, result, self.asks, talk).await {
                 Ok(payload) => Some(payload),
                 Err(asked) => {
-                    asked.into_iter().for_each(|method| (self.watch)(Event::Asked { method }));
+                    for method in asked {
+                        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD {
+                            (self.watch)(Event::Asked { method });
+                        }
+                    }
                     break;
                 }
             };
@@ -361,8 +378,16 @@ impl UpstreamServer {
         Sent::Error(WANTS_MORE.into())
     }
 
-    /// Has the server tell of a resource. `payload`: the parameters of `resources/subscribe`.
-    pub(super) async fn subscribe(&self, uri: &str, payload: &[u8]) -> Sent {
+    /// Notes that the server works for somebody, though nothing is sent to it.
+    pub(super) fn works_for(&self, talk: &Talk) {
+        if let Wire::Stdio(process) = &self.wire {
+            process.works_for(talk);
+        }
+    }
+
+    /// Has the server tell of a resource. `payload`: the parameters of `resources/subscribe`; `talk`: of whoever wants to hear.
+    pub(super) async fn subscribe(&self, uri: &str, payload: &[u8], talk: &Talk) -> Sent {
+        self.works_for(talk);
         if !self.hello.tells_of_resources {
             return Sent::NotSent("the server does not tell when a resource changes".into());
         }

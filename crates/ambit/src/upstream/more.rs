@@ -1,5 +1,7 @@
 //! A result that is none yet (`input_required`): what the server asks for before it answers, and the call once more with it.
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 
 use crate::escape::escape;
@@ -13,14 +15,18 @@ use crate::gate::talk::{Asks, Question, Talk};
 /// where it may not.
 pub(super) async fn answered(params: &[u8], result: &[u8], may: Asks, talk: &Talk) -> Result<Vec<u8>, Vec<String>> {
     let wanted = Wanted::read(result).ok_or_else(Vec::new)?;
-    let may_not: Vec<String> = wanted
+    let may_not: BTreeSet<String> = wanted
         .questions
         .iter()
         .filter(|question| !may.has(&question.method))
         .map(|question| escape(&question.method.chars().take(100).collect::<String>()))
         .collect();
     if !may_not.is_empty() {
-        return Err(may_not);
+        return Err(may_not.into_iter().take(TOLD).collect());
+    }
+    // To be asked once more is to be asked something as well.
+    if may.and(talk.wants().asks) == Asks::default() {
+        return Err(Vec::new());
     }
     let mut replies = Vec::new();
     if !wanted.questions.is_empty() {
@@ -58,6 +64,10 @@ pub(super) async fn answered(params: &[u8], result: &[u8], may: Asks, talk: &Tal
     Ok(out)
 }
 
+// Of what it may not ask, so much is told of one result; and so much is read.
+const TOLD: usize = 4;
+const QUESTIONS: usize = 64;
+
 /// What a server wants before it answers.
 struct Wanted<'a> {
     questions: Vec<Question>,
@@ -74,7 +84,7 @@ impl<'a> Wanted<'a> {
         }
         let mut questions = Vec::new();
         if let Some(requests) = members.get("inputRequests") {
-            for (key, request) in Members::of(requests).ok()?.0 {
+            for (key, request) in Members::of(requests).ok()?.0.into_iter().take(QUESTIONS) {
                 let request = Members::of(request).ok()?;
                 questions.push(Question {
                     key: key.into_owned(),

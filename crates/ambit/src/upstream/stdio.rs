@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -41,6 +41,8 @@ struct Shared {
     life: watch::Sender<Life>,
     watch: Watch,
     asks: Asks,
+    // What it asks and nobody has answered yet.
+    relays: Arc<Semaphore>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +68,9 @@ const DRAIN: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(1);
 // Between telling it that nobody wants an answer any more, and not waiting for one.
 const LET_GO: Duration = Duration::from_secs(5);
+// It may ask so much at once, and takes an answer within this time.
+const RELAYS: usize = 16;
+const TAKES: Duration = Duration::from_secs(10);
 
 // What a program needs to run at all, and nothing that holds a credential.
 const INHERITED: [&str; 12] =
@@ -106,6 +111,7 @@ impl Process {
             life: watch::Sender::new(Life::Running),
             watch,
             asks: limits.asks,
+            relays: Arc::new(Semaphore::new(RELAYS)),
         });
         let heard = tokio::spawn(listen(stderr, Arc::clone(&shared)));
         tokio::spawn(write_asides(queue, Arc::clone(&shared)));
@@ -173,6 +179,13 @@ impl Process {
         let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
         rpc::request(&mut line, id, method, params);
         line
+    }
+
+    /// Notes that the server works for somebody.
+    pub(super) fn works_for(&self, talk: &Talk) {
+        if let Some(party) = talk.party() {
+            self.shared.calls().note(party, talk.is_muted());
+        }
     }
 
     /// From here on each request says everything itself.
@@ -438,16 +451,19 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Arc<Shared>) -> Option<Str
         let what = match Message::read(line) {
             Ok(Message::Response { id, outcome }) => take_answer(shared, id, outcome),
             Ok(Message::Request { id, method, params }) => {
-                let talk = shared.calls().only().filter(|_| shared.asks.has(&method));
-                match talk {
+                let may = |talk: &Talk| shared.asks.and(talk.wants().asks).has(&method);
+                let talk = shared.calls().asking().filter(may);
+                let relayed = talk.and_then(|talk| Some((talk, Arc::clone(&shared.relays).try_acquire_owned().ok()?)));
+                match relayed {
                     // It waits for the client, and this must not.
-                    Some(talk) => drop(tokio::spawn(relay(
-                        Arc::clone(shared),
-                        id.to_owned(),
-                        method.into_owned(),
-                        params.map(ToOwned::to_owned),
-                        talk,
-                    ))),
+                    Some((talk, place)) => {
+                        let (shared, id, method) = (Arc::clone(shared), id.to_owned(), method.into_owned());
+                        let params = params.map(ToOwned::to_owned);
+                        tokio::spawn(async move {
+                            relay(&shared, &id, &method, params, &talk).await;
+                            drop(place);
+                        });
+                    }
                     None => answer_request(shared, id, &method, &mut asked),
                 }
                 Ok(())
@@ -498,18 +514,16 @@ fn take_answer(shared: &Shared, id: &str, outcome: Result<&RawValue, &RawValue>)
 }
 
 /// Has the client answer what the server asks during its call.
-async fn relay(shared: Arc<Shared>, id: String, method: String, params: Option<Box<RawValue>>, talk: Talk) {
+async fn relay(shared: &Shared, id: &str, method: &str, params: Option<Box<RawValue>>, talk: &Talk) {
     let mut line = Vec::new();
-    match message::relay(&method, params, &talk).await {
-        Some(Ok(result)) => rpc::result(&mut line, &id, result.get().as_bytes()),
-        Some(Err(error)) => rpc::error_raw(&mut line, &id, error.get().as_bytes()),
-        None => {
-            if let Some(event) = message::decline(&mut line, &id, &method) {
-                (shared.watch)(event);
-            }
-        }
+    match message::relay(method, params, talk).await {
+        Some(Ok(result)) => rpc::result(&mut line, id, result.get().as_bytes()),
+        Some(Err(error)) => rpc::error_raw(&mut line, id, error.get().as_bytes()),
+        // Whoever may be asked did not answer, and nobody needs to look into that.
+        None => drop(message::decline(&mut line, id, method)),
     }
-    let _ = Writing { shared: &shared, line: &line, written: 0 }.run().await;
+    // A server that does not take its answer is let go of: half a line would run into the next.
+    let _ = timeout(TAKES, Writing { shared, line: &line, written: 0 }.run()).await;
 }
 
 fn answer_request(shared: &Shared, id: &str, method: &str, asked: &mut u32) {

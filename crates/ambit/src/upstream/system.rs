@@ -31,7 +31,9 @@ pub struct McpSystem {
     changes: Arc<AtomicU64>,
     running: Mutex<Option<Running>>,
     // Resources that it tells of, by URI, with the parameters that asked for it; shared with the watch as well.
-    tells: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    tells: Arc<Mutex<BTreeMap<String, Told>>>,
+    // Held while it is asked to tell of one, so that each is asked for once.
+    subscribing: tokio::sync::Mutex<()>,
     // Held while a server is started or asked for its lists, so that it happens once.
     starting: tokio::sync::Mutex<Failures>,
 }
@@ -44,6 +46,15 @@ struct Running {
     drift: Arc<Drift>,
     compared_at: Instant,
     compared: u64,
+}
+
+/// A resource that the server tells of.
+#[derive(Clone)]
+struct Told {
+    // The parameters that asked for it.
+    payload: Vec<u8>,
+    // For whom it was first asked.
+    talk: Talk,
 }
 
 #[derive(Default)]
@@ -73,6 +84,7 @@ impl McpSystem {
             changes: Arc::default(),
             running: Mutex::default(),
             tells: Arc::default(),
+            subscribing: tokio::sync::Mutex::default(),
             starting: tokio::sync::Mutex::default(),
         }
     }
@@ -102,7 +114,7 @@ impl McpSystem {
 
     /// Has the server not tell any more of resources of which nobody hears.
     pub fn let_go(&self, nobody_hears: impl Fn(&str) -> bool) {
-        let over: Vec<(String, Vec<u8>)> = {
+        let over: Vec<(String, Told)> = {
             let mut tells = self.tells();
             let over: Vec<String> = tells.keys().filter(|uri| nobody_hears(uri)).cloned().collect();
             over.into_iter().filter_map(|uri| tells.remove_entry(&uri)).collect()
@@ -110,8 +122,8 @@ impl McpSystem {
         let Some(running) = self.running().clone().filter(|_| !over.is_empty()) else { return };
         // Nobody waits for it.
         tokio::spawn(async move {
-            for (uri, payload) in over {
-                running.server.unsubscribe(&uri, &payload).await;
+            for (uri, told) in over {
+                running.server.unsubscribe(&uri, &told.payload).await;
             }
         });
     }
@@ -124,7 +136,7 @@ impl McpSystem {
         }
     }
 
-    fn tells(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+    fn tells(&self) -> MutexGuard<'_, BTreeMap<String, Told>> {
         self.tells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,12 +192,24 @@ impl McpSystem {
         let running = Running { server, started, drift, compared_at, compared };
         *self.running() = Some(running.clone());
         if is_new {
-            // What it was permitted to tell of it tells of again.
-            let tells: Vec<(String, Vec<u8>)> =
-                self.tells().iter().map(|(uri, payload)| (uri.clone(), payload.clone())).collect();
-            for (uri, payload) in tells {
-                running.server.subscribe(&uri, &payload).await;
-            }
+            // What it was permitted to tell of it tells of again; no call waits for that. Of what it does not, nobody goes
+            // on believing it: the next who wants to hear of it asks anew.
+            let (server, all) = (Arc::clone(&running.server), Arc::clone(&self.tells));
+            let tells: Vec<(String, Told)> =
+                self.tells().iter().map(|(uri, told)| (uri.clone(), told.clone())).collect();
+            tokio::spawn(async move {
+                for (uri, told) in tells {
+                    let tells = matches!(server.subscribe(&uri, &told.payload, &told.talk).await, Sent::Result(_));
+                    let wanted = {
+                        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                        if tells { all.contains_key(&uri) } else { all.remove(&uri).is_some() }
+                    };
+                    if tells && !wanted {
+                        // Meanwhile nobody hears of it any more.
+                        server.unsubscribe(&uri, &told.payload).await;
+                    }
+                }
+            });
         }
         Ok(running)
     }
@@ -229,12 +253,16 @@ impl Upstream for McpSystem {
                 return running.server.send(permit, talk).await;
             }
             let (uri, payload) = (action.name.clone(), action.payload.clone());
-            // Before it is asked, so that nothing it tells at once is missed.
-            if self.tells().insert(uri.clone(), payload).is_some() {
+            let _subscribing = self.subscribing.lock().await;
+            let talk = &talk.muted_party();
+            if self.tells().contains_key(&uri) {
                 // It tells of it already, for somebody else of the agent: there is nothing to send.
+                running.server.works_for(talk);
                 let _ = permit.spend();
                 return Sent::Result(b"{}".to_vec());
             }
+            // Before it is asked, so that nothing it tells at once is missed.
+            self.tells().insert(uri.clone(), Told { payload, talk: talk.clone() });
             let sent = running.server.send(permit, talk).await;
             if !matches!(sent, Sent::Result(_)) {
                 self.tells().remove(&uri);

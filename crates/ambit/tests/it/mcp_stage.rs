@@ -113,6 +113,8 @@ impl Passage for Stage {
         true
     }
 
+    fn hears(&self, _: &str, _: &str) {}
+
     fn unwatch(&self, _: &str, _: &str) {}
 
     fn chance(&self) -> Option<String> {

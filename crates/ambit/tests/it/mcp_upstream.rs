@@ -280,6 +280,15 @@ async fn of_what_it_was_asked_to_tell_a_server_tells_and_of_nothing_else() {
     }
 }
 
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let waits = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 async fn tells(generation: &str) {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
@@ -304,19 +313,16 @@ async fn tells(generation: &str) {
     assert_eq!(*heard.lock().unwrap(), [Event::Updated { uri: "file:///a".into() }]);
     // One that comes back is asked again, once.
     assert!(matches!(system.send(call("die", r#"{"name":"die"}"#), &SILENT).await, Sent::Unknown(_)));
-    result(system.send(touch("file:///a"), &SILENT).await);
+    result(system.send(call("echo", r#"{"name":"echo"}"#), &SILENT).await);
     let asked = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
-    assert_eq!(asked(subscribe), 2, "{generation}");
+    eventually("it is asked again", || asked(subscribe) == 2).await;
+    result(system.send(touch("file:///a"), &SILENT).await);
     let told = heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Updated { .. })).count();
     assert_eq!(told, 2);
     system.let_go(|_| false);
     system.let_go(|uri| uri == "file:///a");
-    let told = async {
-        while asked(unsubscribe) < 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), told).await.expect("it is told that nobody hears any more");
+    eventually("it is told that nobody hears any more", || asked(unsubscribe) == 1).await;
+    assert_eq!(asked(subscribe), 2, "{generation}");
     result(system.send(touch("file:///a"), &SILENT).await);
     assert_eq!(heard.lock().unwrap().iter().filter(|event| matches!(event, Event::Updated { .. })).count(), 2);
 }

@@ -215,7 +215,7 @@ async fn hear(session: std::sync::Weak<HttpSession>, mut news: tokio::sync::watc
     while news.changed().await.is_ok() {
         let now = news.borrow_and_update().clone();
         let Some(session) = session.upgrade() else { return };
-        session.face.heard(&before, &now).await;
+        session.face.heard(&before, &now);
         if now.severed {
             return;
         }

@@ -21,6 +21,10 @@ use crate::gate::talk::Cancel;
 pub(super) async fn work(session: &Arc<HttpSession>, under_way: Use, id: &str, mut slow: Slow, hears: bool) -> Answer {
     let era = slow.era();
     let (talk, mut hearing) = session.face.listen(&mut slow);
+    if !hears {
+        // A question would never reach it.
+        hearing.ask_nothing();
+    }
     let asked = session.ask(id, hearing.cancel());
     // In the generation without a handshake, to hang up is to cancel.
     let hung_up = HungUp((era == Era::Stateless).then(|| hearing.cancel()));

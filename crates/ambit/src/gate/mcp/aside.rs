@@ -119,6 +119,11 @@ impl Hearing {
         }
     }
 
+    /// From here on nothing is asked of the client.
+    pub(crate) fn ask_nothing(&mut self) {
+        self.asks = None;
+    }
+
     /// Everything that was said already.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut out = Vec::new();

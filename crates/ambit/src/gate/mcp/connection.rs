@@ -197,6 +197,16 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
 
     /// Opens a subscription, which lasts until it is cancelled or the connection ends.
     async fn listen(self: &Arc<Self>, id: &str, filter: Filter, alive: &mpsc::Sender<()>) -> std::io::Result<()> {
+        // What is asked for on its behalf counts like a request, until it is known whether it may hear.
+        let bytes = filter.resources().iter().map(String::len).sum();
+        let mut agreeing = None;
+        if !filter.resources().is_empty() {
+            let begun = self.asked().begin(id, bytes, Cancel::idle());
+            if let Err((code, why)) = begun {
+                return self.error(Some(id), code, why).await;
+            }
+            agreeing = Some(Agreeing { connection: Arc::clone(self), id: id.to_owned(), bytes });
+        }
         let opened = {
             let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
             let room = listening.len() < MOST_LISTENING && !listening.contains_key(id);
@@ -217,7 +227,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
             let (filter, subscribed) = connection.face.agree(filter).await;
             // A client that is gone cannot be told.
             let _ = connection.agreed(&id, filter, Some(subscribed)).await;
-            drop(alive);
+            drop((agreeing, alive));
         });
         Ok(())
     }
@@ -240,7 +250,7 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
 
     /// Tells the client what changed. Before the handshake it has nothing that could be out of date.
     async fn tell(&self, before: &News, now: &News) -> std::io::Result<()> {
-        self.face.heard(before, now).await;
+        self.face.heard(before, now);
         let mut out = Vec::new();
         if self.shaken.load(Ordering::Acquire) {
             Filter::ALL.tell(&mut out, before, now, None);
@@ -289,6 +299,21 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Connection<W> {
             written = write => written,
             _ = closed.wait_for(|closed| *closed) => Err(std::io::ErrorKind::BrokenPipe.into()),
         }
+    }
+}
+
+/// A subscription that is asked for, which counts like a request; no longer once this is dropped.
+struct Agreeing<W> {
+    connection: Arc<Connection<W>>,
+    id: String,
+    bytes: usize,
+}
+
+impl<W> Drop for Agreeing<W> {
+    fn drop(&mut self) {
+        let mut asked = self.connection.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.bytes = asked.bytes.saturating_sub(self.bytes);
+        asked.wanted.remove(&self.id);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Resources and prompts: what the agent's systems list, live, put together and filtered; and which system a read is for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ambit_core::action::Action;
@@ -31,7 +31,7 @@ struct Listed {
 /// Which system has which resource, as last listed.
 #[derive(Default)]
 pub(super) struct Directory {
-    known: tokio::sync::Mutex<Option<Known>>,
+    known: Mutex<Option<Arc<Known>>>,
 }
 
 struct Known {
@@ -151,23 +151,31 @@ impl Directory {
     }
 
     /// Forgets what was listed.
-    pub(super) async fn forget(&self) {
-        *self.known.lock().await = None;
+    pub(super) fn forget(&self) {
+        *self.known() = None;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn system_of(&self, passage: &Arc<dyn Passage>, uri: &str) -> Result<String, Wrong> {
-        let mut known = self.known.lock().await;
-        if known
-            .as_ref()
-            .is_none_or(|known| known.at.elapsed() > FRESH && known.uris.iter().all(|(_, other)| other != uri))
-        {
-            *known = Some(Known {
-                uris: keyed(list(passage, Listing::Resources).await, "uri"),
-                templates: keyed(list(passage, Listing::ResourceTemplates).await, "uriTemplate"),
-                at: Instant::now(),
-            });
-        }
-        let Some(known) = known.as_ref() else { return Err((code::INTERNAL, "nothing is listed".into())) };
+        let fresh =
+            |known: &Arc<Known>| known.at.elapsed() <= FRESH || known.uris.iter().any(|(_, other)| other == uri);
+        let known = self.known().clone().filter(fresh);
+        let known = match known {
+            Some(known) => known,
+            // Nobody waits for a system that is slow to list but who asks for this.
+            None => {
+                let known = Arc::new(Known {
+                    uris: keyed(list(passage, Listing::Resources).await, "uri"),
+                    templates: keyed(list(passage, Listing::ResourceTemplates).await, "uriTemplate"),
+                    at: Instant::now(),
+                });
+                *self.known() = Some(Arc::clone(&known));
+                known
+            }
+        };
         let mut found: Vec<&str> =
             known.uris.iter().filter(|(_, other)| other == uri).map(|(system, _)| system.as_str()).collect();
         if found.is_empty() {

@@ -24,7 +24,7 @@ use super::tools::{Call, Tools};
 use super::{News, Passage};
 use crate::gate::Answer;
 use crate::gate::rpc::{self, Members, code};
-use crate::gate::talk::{Asking, Party, Talk};
+use crate::gate::talk::{Asking, Cancel, Party, Talk};
 use crate::upstream::Listing;
 use crate::upstream::mcp::VERSIONS;
 
@@ -58,7 +58,7 @@ pub(crate) struct Slow {
     era: Era,
     asked: Asked,
     // What is asked of the client is an answer to the request itself, in the generation without a handshake.
-    asks: Option<mpsc::Receiver<Asking>>,
+    asks: Option<(mpsc::Receiver<Asking>, Cancel)>,
     // Of which request it is, in that generation.
     of: Option<Digest>,
     // Whether its client knows holds as tasks.
@@ -77,6 +77,8 @@ enum Work {
     GoOn(Box<RawValue>),
     /// It asks after a hold as a task.
     Held(String),
+    /// It says something to a hold, which asks nothing.
+    Update(String),
     /// It wants a hold withdrawn.
     Withdraw(String),
 }
@@ -97,7 +99,7 @@ impl Slow {
             | Work::Subscribe(params)
             | Work::GoOn(params) => params.get().len(),
             Work::List(_) => 0,
-            Work::Held(hold) | Work::Withdraw(hold) => hold.len(),
+            Work::Held(hold) | Work::Update(hold) | Work::Withdraw(hold) => hold.len(),
         }
     }
 }
@@ -213,6 +215,7 @@ impl Face {
             (None, _) => refused(id, code::INVALID_PARAMS, "`taskId` is missing"),
             (Some(hold), "tasks/cancel") => self.slow(id, method, params, Era::Stateless, Work::Withdraw(hold)),
             // A hold asks its client nothing, so there is nothing that could be said to it.
+            (Some(hold), "tasks/update") => self.slow(id, method, params, Era::Stateless, Work::Update(hold)),
             (Some(hold), _) => self.slow(id, method, params, Era::Stateless, Work::Held(hold)),
         }
     }
@@ -265,7 +268,9 @@ impl Face {
         let caller = self.passage.caller();
         let party = Party { session: caller.session.clone(), task: caller.task.clone() };
         let (talk, hearing, asks) = std::mem::take(&mut slow.asked).open(party, slow.era, &self.answers);
-        slow.asks = asks;
+        // No other request may be answered with a question.
+        let may = matches!(slow.work, Work::ToolCall(_) | Work::Read(_) | Work::Prompt(_));
+        slow.asks = asks.filter(|_| may).map(|asks| (asks, hearing.cancel()));
         (talk, hearing)
     }
 
@@ -322,20 +327,27 @@ impl Face {
                     None => rpc::error(out, Some(id), code::INVALID_PARAMS, NO_HOLD),
                 };
             }
+            Work::Update(hold) => {
+                return match passage.held(&hold).await {
+                    Some(_) => form.result(out, id, b"{}"),
+                    None => rpc::error(out, Some(id), code::INVALID_PARAMS, NO_HOLD),
+                };
+            }
             Work::Withdraw(hold) => {
                 return match passage.withdraw(&hold).await {
                     true => form.result(out, id, b"{}"),
                     false => rpc::error(out, Some(id), code::INVALID_PARAMS, NO_HOLD),
                 };
             }
-            Work::GoOn(params) => return self.go_on(id, &params, slow.of, form, out).await,
+            Work::GoOn(params) => return self.go_on(id, &params, slow.of, form, talk, out).await,
         };
         match (action, slow.asks, slow.of) {
-            (Ok(action), Some(asks), Some(of)) => {
-                let (passage, talk) = (Arc::clone(passage), talk.clone());
-                let answer = Box::pin(async move { passage.pass(action, &talk).await });
-                let call = UnderWay { of, wants, cached: form.cached, knows_tasks: slow.knows_tasks, answer, asks };
-                self.see_through(id, call, form, out).await;
+            (Ok(action), Some((asks, cancel)), Some(of)) => {
+                let (passage, own) = (Arc::clone(passage), talk.clone());
+                let answer = Box::pin(async move { passage.pass(action, &own).await });
+                let call =
+                    UnderWay { of, wants, cached: form.cached, knows_tasks: slow.knows_tasks, cancel, answer, asks };
+                self.see_through(id, call, form, talk, out).await;
             }
             (Ok(action), ..) => reply::write(out, id, &passage.pass(action, talk).await, wants, form),
             // The later generation has no code of its own for a resource that is not there.
@@ -347,7 +359,15 @@ impl Face {
     }
 
     /// Goes on with a call whose client was asked something.
-    async fn go_on(&self, id: &str, params: &RawValue, of: Option<Digest>, mut form: Form, out: &mut Vec<u8>) {
+    async fn go_on(
+        &self,
+        id: &str,
+        params: &RawValue,
+        of: Option<Digest>,
+        mut form: Form,
+        talk: &Talk,
+        out: &mut Vec<u8>,
+    ) {
         let members = Members::of(params).ok();
         let state = members.as_ref().and_then(|members| members.text("requestState"));
         let found = state.and_then(|state| self.parked.take(&state, of?));
@@ -360,7 +380,7 @@ impl Face {
             Some(replies) => {
                 // Whoever asked may have given up; then the answer says so.
                 let _ = asking.replies.send(replies.into_iter().map(|(key, reply)| (key, Ok(reply))).collect());
-                self.see_through(id, call, form, out).await;
+                self.see_through(id, call, form, talk, out).await;
             }
             // It is asked again.
             None => self.park(id, call, asking, form, out),
@@ -368,8 +388,17 @@ impl Face {
     }
 
     /// Sees a call through to its answer, or to where its client has to be asked something.
-    async fn see_through(&self, id: &str, mut call: UnderWay, form: Form, out: &mut Vec<u8>) {
-        match call.on().await {
+    /// `talk`: of the request that is answered with it; to let go of that one is to let go of the call.
+    async fn see_through(&self, id: &str, mut call: UnderWay, form: Form, talk: &Talk, out: &mut Vec<u8>) {
+        let reached = tokio::select! {
+            biased;
+            reached = call.on() => reached,
+            () = talk.cancelled() => {
+                call.cancel.now();
+                call.on().await
+            }
+        };
+        match reached {
             Reached::Answer(answer) => {
                 let is_call = matches!(call.wants, Wants::ToolResult { .. });
                 if let (Answer::Pending { id: hold, .. }, true) = (&answer, call.knows_tasks && is_call)
@@ -402,6 +431,7 @@ impl Face {
         }
         let answer = self.passage.pass(action, talk).await;
         if matches!(answer, Answer::Result(_)) {
+            self.passage.hears(&system, &uri);
             self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).insert(uri, subscribed);
         }
         answer
@@ -410,6 +440,8 @@ impl Face {
     /// Asks for the resources that a subscription names: what of it is permitted, and what ends it.
     pub(crate) async fn agree(&self, filter: Filter) -> (Filter, Subscribed) {
         let (mut of, mut subscribed) = (Vec::new(), Subscribed::new(&self.passage));
+        let caller = self.passage.caller();
+        let talk = Talk::deaf(Party { session: caller.session.clone(), task: caller.task.clone() });
         for uri in filter.resources() {
             let mut params = b"{\"uri\":".to_vec();
             rpc::quote(&mut params, uri);
@@ -420,8 +452,12 @@ impl Face {
             if !subscribed.add(&action.system, uri) {
                 break;
             }
-            match self.passage.pass(action, &Talk::silent()).await {
-                Answer::Result(_) => of.push(uri.clone()),
+            let system = action.system.clone();
+            match self.passage.pass(action, &talk).await {
+                Answer::Result(_) => {
+                    self.passage.hears(&system, uri);
+                    of.push(uri.clone());
+                }
                 // What is not permitted is left out of what is agreed to; the journal says why.
                 _ => subscribed.take_back(),
             }
@@ -430,9 +466,9 @@ impl Face {
     }
 
     /// Forgets what was listed when it changed.
-    pub(crate) async fn heard(&self, before: &News, now: &News) {
+    pub(crate) fn heard(&self, before: &News, now: &News) {
         if before.resources != now.resources {
-            self.directory.forget().await;
+            self.directory.forget();
         }
     }
 

@@ -114,7 +114,13 @@ impl Mirrored {
             Value::String(text) => header == *text,
             Value::Bool(truth) => header == truth.to_string(),
             // As numbers: `42.0` is 42.
-            Value::Number(number) => header == number.to_string() || header.parse::<f64>().ok() == number.as_f64(),
+            Value::Number(number) => {
+                // A float cannot tell great whole numbers apart.
+                let whole = header.split_once('.').map_or(Some(header.as_str()), |(whole, rest)| {
+                    rest.bytes().all(|digit| digit == b'0').then_some(whole)
+                });
+                whole == Some(number.to_string().as_str())
+            }
             _ => false,
         }
     }
@@ -156,6 +162,8 @@ mod tests {
             (Some("42"), json!({ "deep": { "n": 42 } }), true),
             (Some("42.0"), json!({ "deep": { "n": 42 } }), true),
             (Some("43"), json!({ "deep": { "n": 42 } }), false),
+            (Some("42.5"), json!({ "deep": { "n": 42 } }), false),
+            (Some("9007199254740992"), json!({ "deep": { "n": 9_007_199_254_740_993_i64 } }), false),
             (None, json!({ "deep": { "n": 42 } }), false),
             (None, json!({ "deep": { "n": null } }), true),
             (None, json!({}), true),

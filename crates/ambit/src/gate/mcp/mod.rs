@@ -72,9 +72,12 @@ pub trait Passage: Send + Sync + 'static {
     /// What a system lists, live.
     fn list<'a>(&'a self, system: &'a str, listing: Listing) -> Later<'a, Result<Vec<Box<RawValue>>, String>>;
 
-    /// Has the session hear of changes of a resource; whether it may hear of so many. Each is ended with
+    /// Keeps a place for a resource of which the session wants to hear; whether it may hear of so many. Each is ended with
     /// [`Passage::unwatch`].
     fn watch(&self, system: &str, uri: &str) -> bool;
+
+    /// From here on the session hears of that resource: it was permitted.
+    fn hears(&self, system: &str, uri: &str);
 
     /// Ends what [`Passage::watch`] began.
     fn unwatch(&self, system: &str, uri: &str);

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::reply::Wants;
 use crate::gate::Answer;
 use crate::gate::rpc::{self, Members};
-use crate::gate::talk::Asking;
+use crate::gate::talk::{Asking, Cancel};
 
 /// A call on its way to its answer.
 pub(super) struct UnderWay {
@@ -25,6 +25,8 @@ pub(super) struct UnderWay {
     pub cached: bool,
     /// Whether its client knows holds as tasks.
     pub knows_tasks: bool,
+    /// What lets go of it.
+    pub cancel: Cancel,
     pub answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
     pub asks: mpsc::Receiver<Asking>,
 }
@@ -148,7 +150,15 @@ mod tests {
 
     fn call(of: Digest) -> UnderWay {
         let answer = Box::pin(async { Answer::Fault("x".into()) });
-        UnderWay { of, wants: Wants::Other, cached: false, knows_tasks: false, answer, asks: mpsc::channel(1).1 }
+        UnderWay {
+            of,
+            wants: Wants::Other,
+            cached: false,
+            knows_tasks: false,
+            cancel: Cancel::idle(),
+            answer,
+            asks: mpsc::channel(1).1,
+        }
     }
 
     #[test]
