@@ -109,7 +109,7 @@ impl Reading<'_> {
             self.account.more_agents = self.account.more_agents.saturating_add(1);
             return;
         }
-        let called = self.called_by(record);
+        let called = told(record, self.called_by(record));
         let mut of = self.account.agents.remove(name).unwrap_or_default();
         let person = || record.person.as_deref().map_or_else(|| "somebody".to_owned(), short);
         match record.kind {
@@ -286,9 +286,25 @@ fn called(details: &Value) -> String {
 /// What is called, as a scope names it. Of a resource only that it is one: its address may hold what an argument does.
 fn named(system: &str, operation: &str, name: &str) -> String {
     match operation {
-        "resources/read" => short(&format!("{system}.resource")),
+        "resources/read" | "resources/subscribe" => short(&format!("{system}.resource")),
         "prompts/get" => short(&format!("{system}.prompt")),
+        "completion/complete" => short(&format!("{system}.completion")),
         _ => short(&format!("{system}.{name}")),
+    }
+}
+
+/// What is told of what a record is about. Where nothing found it in the lock, its name is whatever the agent wrote, and an
+/// agent writes nothing into what its owner reads.
+fn told(record: &Record, called: String) -> String {
+    let looked_up = record.details.get("release").is_some();
+    if record.kind != Kind::Decided || looked_up {
+        return called;
+    }
+    match record.details.get("cause").and_then(Value::as_str) {
+        // Arguments that do not fit are those of a tool that was found.
+        Some("invalid") => called,
+        Some("unknown") => "something that is not in the lock".to_owned(),
+        _ => "something that was not looked up".to_owned(),
     }
 }
 

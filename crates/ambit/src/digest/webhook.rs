@@ -170,17 +170,55 @@ impl NotDelivered {
     }
 }
 
-/// The body: what it is, when it was made, the account, and the same in words (as `text`, which chats show).
+/// The body: what it is, when it was made, the account, and the same in words (as `text`, which chats show, and in which
+/// nothing is a link or a mention).
 #[must_use]
 pub fn body(account: &Account, at: Timestamp) -> Vec<u8> {
     let timestamp = jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default();
-    let body = json!({ "type": "ambit.digest", "timestamp": timestamp, "text": account.words(), "data": account });
+    let body =
+        json!({ "type": "ambit.digest", "timestamp": timestamp, "text": plain(&account.words()), "data": account });
     body.to_string().into_bytes()
+}
+
+/// A text without what chats take for markup: others stand in its place that look alike.
+fn plain(text: &str) -> String {
+    let text = text.replace("://", ": //");
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        let within = before.is_alphanumeric() && chars.peek().is_some_and(|next| next.is_alphanumeric());
+        before = c;
+        out.push(match c {
+            '<' => '＜',
+            '>' => '＞',
+            '&' => '＆',
+            '@' => '＠',
+            '[' => '［',
+            ']' => '］',
+            '|' => '｜',
+            '*' => '＊',
+            '`' => '\'',
+            // Within a name it is nothing to a chat.
+            '_' if !within => '＿',
+            c => c,
+        });
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_chat_shows_has_no_links_and_mentions_nobody() {
+        let said = plain("<!channel> <https://e.example/x|Confirm> [it](http://e.example) @here `a` *b* _c_ &amp; d_e");
+        assert_eq!(
+            said,
+            "＜!channel＞ ＜https: //e.example/x｜Confirm＞ ［it］(http: //e.example) ＠here 'a' ＊b＊ ＿c＿ ＆amp; d_e"
+        );
+    }
 
     #[test]
     fn a_signature_is_the_one_that_the_standard_shows() {

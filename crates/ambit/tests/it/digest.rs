@@ -101,7 +101,36 @@ fn nothing_of_a_call_but_its_name_is_in_a_digest() {
     let entries = vec![entry(Kind::Asked, asked), entry(Kind::Decided, details("refuse"))];
     run(rig.means.record(entries, |_| Vec::new(), Durability::Now)).unwrap();
     let words = told(&rig, None).words();
-    assert!(words.contains("docs.resource (unknown)") && !words.contains("8812"), "{words}");
+    assert!(words.contains("something that is not in the lock (unknown)") && !words.contains("8812"), "{words}");
+    for (operation, says) in [("resources/subscribe", "docs.resource"), ("completion/complete", "docs.completion")] {
+        let rig = Rig::new(settings());
+        let asked = json!({ "ask": "a", "system": "docs", "operation": operation, "name": "file:///secret/8812" });
+        let decided = json!({ "ask": "a", "verdict": "allow", "release": 1, "grounds": [] });
+        let entries = vec![entry(Kind::Asked, asked), entry(Kind::Decided, decided)];
+        run(rig.means.record(entries, |_| Vec::new(), Durability::Now)).unwrap();
+        let words = told(&rig, None).words();
+        assert!(words.contains(says) && !words.contains("8812"), "{words}");
+    }
+}
+
+#[test]
+fn an_agent_writes_nothing_into_what_its_owner_reads() {
+    let rig = Rig::new(settings());
+    let wrote = "payments.<!channel> <https://evil.example/confirm|Confirm the refund here>";
+    rig.call(wrote, "{}");
+    rig.call("payments.@dana *confirm* [here](https://evil.example)", "{}");
+    // Nor one that is stopped, whose calls nobody looks up (one is the try that it is stopped).
+    run(stop::stop(&rig.means, Some("helper"), Some("dana"), "a drill <https://acme.example|here>")).unwrap();
+    rig.call(wrote, "{}");
+    let all = told(&rig, None);
+    let body: Value = serde_json::from_slice(&ambit::digest::webhook::body(&all, Timestamp(0))).unwrap();
+    for text in [all.words(), body.to_string()] {
+        assert!(!text.contains("evil.example") && !text.contains("channel"), "{text}");
+        assert!(text.contains("2  something that is not in the lock (unknown)"), "{text}");
+        assert!(text.contains("2  something that was not looked up (stopped)"), "{text}");
+    }
+    let text = body["text"].as_str().unwrap();
+    assert!(text.contains("a drill ＜https: //acme.example｜here＞") && !text.contains(['<', '>', '|', '@']), "{text}");
 }
 
 #[test]
@@ -150,7 +179,8 @@ fn a_digest_stays_small_whatever_an_agent_names() {
     for n in 0..3_000 {
         let details = json!({ "ask": format!("q{n}"), "system": "crm", "operation": "tools/call", "name": format!("{n}{}", "x".repeat(900)) });
         let asked = Entry { agent: Some("helper".into()), details, ..Entry::new(Kind::Asked) };
-        let details = json!({ "ask": format!("q{n}"), "verdict": "refuse", "cause": "unknown" });
+        let details =
+            json!({ "ask": format!("q{n}"), "verdict": "refuse", "cause": "scope", "release": 1, "grounds": [] });
         let decided = Entry { agent: Some("helper".into()), details, ..Entry::new(Kind::Decided) };
         run(rig.means.record(vec![asked, decided], |_| Vec::new(), Durability::Soon)).unwrap();
     }
