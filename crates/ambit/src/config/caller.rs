@@ -34,6 +34,10 @@ pub struct Caller {
     #[serde(default = "open_tasks")]
     #[schemars(range(min = 1, max = 64))]
     pub open_tasks: u64,
+    /// The most tasks of one agent that it opens within an hour; counted from the daemon's start.
+    #[serde(default = "openings_per_hour")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub openings_per_hour: u64,
     /// The longest that a task of its may last, in minutes.
     #[serde(default = "longest_minutes")]
     #[schemars(range(min = 1, max = 10_080))]
@@ -50,6 +54,10 @@ impl Caller {
 
 fn open_tasks() -> u64 {
     32
+}
+
+fn openings_per_hour() -> u64 {
+    120
 }
 
 fn longest_minutes() -> u64 {

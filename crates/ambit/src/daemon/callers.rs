@@ -40,6 +40,14 @@ pub(super) struct Once {
     at: Timestamp,
 }
 
+impl Once {
+    /// Whether the key is known no more.
+    fn is_over(&self, means: &Means, agent: &str) -> bool {
+        let now = means.now();
+        now.0.saturating_sub(self.at.0) > KNOWN_MS && means.tasks.open_now(agent, &self.task, now).is_none()
+    }
+}
+
 /// As long as the caller's tasks may last, and eight hours at most.
 pub const AS_USUAL: u64 = 0;
 const USUAL_SECONDS: u64 = 8 * 3600;
@@ -55,7 +63,12 @@ pub fn of(config: &Config, agent: &str) -> BTreeMap<String, Caller> {
 
 /// Whether the release in force lets that caller open that task; the person whose task it is then. What was left to the
 /// caller's usual is filled in.
-pub(super) fn check(calling: &Calling, opening: &mut Opening, judge: &Judge, open: usize) -> Result<String, TaskError> {
+pub(super) fn check(
+    means: &Means,
+    calling: &Calling,
+    opening: &mut Opening,
+    judge: &Judge,
+) -> Result<String, TaskError> {
     let (name, agent) = (escape(&calling.name), escape(&opening.agent));
     let not = |what: String, help: &str| Err(TaskError::MayNot { what, help: help.to_owned() });
     let Some(caller) = judge.callers().get(&calling.name) else {
@@ -111,8 +124,14 @@ pub(super) fn check(calling: &Calling, opening: &mut Opening, judge: &Judge, ope
         let what = format!("a task that `{name}` opens lasts at most {longest} seconds");
         return not(what, "ask for less; another can be opened when it is over");
     }
+    let tasks = means.tasks.all(Some(&opening.agent));
+    let open = tasks.iter().filter(|task| task.caller.as_deref() == Some(calling.name.as_str())).count();
     if u64::try_from(open).unwrap_or(u64::MAX) >= caller.open_tasks {
         return Err(TaskError::TooManyOf { caller: name, most: caller.open_tasks, agent });
+    }
+    let most = caller.openings_per_hour;
+    if let Some(seconds) = means.openings.wait(&calling.name, &opening.agent, most, means.now()) {
+        return Err(TaskError::TooOftenOf { caller: name, most, agent, seconds });
     }
     Ok(caller.person.clone())
 }
@@ -137,6 +156,9 @@ pub(super) fn once(means: &Means, calling: &Calling, opening: &Opening) -> Resul
     let Some(found) = means.store.get(&key).map_err(Fault::from)? else { return Ok(None) };
     let once: Once = serde_json::from_slice(&found.value)
         .map_err(|error| Fault::Damaged { key: key.clone(), why: error.to_string() })?;
+    if once.is_over(means, &opening.agent) {
+        return Ok(None);
+    }
     if once.request == digest(opening) {
         return Ok(Some(once));
     }
@@ -146,20 +168,21 @@ pub(super) fn once(means: &Means, calling: &Calling, opening: &Opening) -> Resul
 /// The changes that note what a key opens, and forget keys that are long over.
 pub(super) fn note(means: &Means, calling: &Calling, opening: &Opening, task: &str) -> Result<Vec<Put>, Fault> {
     let Some(key) = calling.key.as_deref() else { return Ok(Vec::new()) };
-    let now = means.now();
-    let mut puts = Vec::new();
+    let place = place(&calling.name, &opening.agent, key);
+    let (mut puts, mut expect) = (Vec::new(), 0);
     for found in means.store.scan(&format!("caller-key/{}/{}/", calling.name, opening.agent))? {
-        let old = serde_json::from_slice::<Once>(&found.value)
-            .map_or(true, |once| now.0.saturating_sub(once.at.0) > KNOWN_MS && means.tasks.get(&once.task).is_none());
-        if old {
+        let old = serde_json::from_slice::<Once>(&found.value).map_or(true, |once| once.is_over(means, &opening.agent));
+        if found.key == place {
+            // Whoever comes this far with a key that is there has one that is known no more.
+            expect = found.version;
+        } else if old {
             puts.push(Put { key: found.key, expect: found.version, value: None });
         }
     }
-    let once = Once { task: task.to_owned(), request: digest(opening), at: now };
-    let place = place(&calling.name, &opening.agent, key);
+    let once = Once { task: task.to_owned(), request: digest(opening), at: means.now() };
     let value =
         serde_json::to_vec(&once).map_err(|error| Fault::Damaged { key: place.clone(), why: error.to_string() })?;
-    puts.push(Put { key: place, expect: 0, value: Some(value) });
+    puts.push(Put { key: place, expect, value: Some(value) });
     Ok(puts)
 }
 
@@ -232,6 +255,7 @@ fn rights(caller: &Caller, agent: &str) -> BTreeSet<String> {
     rights.insert(format!("opens tasks for which `{}` answers", caller.person));
     rights.insert(format!("has {} open at most", caller.open_tasks));
     rights.insert(format!("opens them for {} minutes at most", caller.longest_minutes));
+    rights.insert(format!("opens up to {} an hour", caller.openings_per_hour));
     rights
 }
 

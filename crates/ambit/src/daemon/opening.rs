@@ -93,6 +93,20 @@ pub enum TaskError {
         /// Of which agent.
         agent: String,
     },
+    /// One caller opened too many in the last hour.
+    #[error(
+        "`{caller}` opened {most} tasks for `{agent}` within the last hour\nhelp: ask again in {seconds} s; `openings-per-hour` of the caller says how many it may open"
+    )]
+    TooOftenOf {
+        /// Whose.
+        caller: String,
+        /// How many.
+        most: u64,
+        /// Of which agent.
+        agent: String,
+        /// Until it may open another.
+        seconds: u64,
+    },
     /// The same idempotency key, and another request.
     #[error("the idempotency key was used for another request\nhelp: give every new request a key of its own")]
     OtherRequest,

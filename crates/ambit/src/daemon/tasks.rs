@@ -87,11 +87,7 @@ pub async fn open_for(means: &Means, mut opening: Opening, opener: &Opener<'_>) 
     };
     let by = match opener {
         Opener::Person(by) => (*by).to_owned(),
-        Opener::Caller(calling) => {
-            let tasks = means.tasks.all(Some(&agent));
-            let open = tasks.iter().filter(|task| task.caller.as_deref() == Some(calling.name.as_str())).count();
-            callers::check(calling, &mut opening, &judge, open)?
-        }
+        Opener::Caller(calling) => callers::check(means, calling, &mut opening, &judge)?,
     };
     fits(&opening, &judge)?;
     let on_behalf_of = opening.on_behalf_of.unwrap_or_else(|| by.clone());
@@ -154,6 +150,9 @@ pub async fn open_for(means: &Means, mut opening: Opening, opener: &Opener<'_>) 
     let recorded = means.record(vec![entry, drawn.entry], puts, Durability::Now).await.map_err(Fault::from)?;
     task.record = recorded.first().map_or(0, |record| record.sequence);
     means.tasks.note(task.clone());
+    if let Opener::Caller(calling) = opener {
+        means.openings.note(&calling.name, &task.agent, now);
+    }
     Ok(Opened { task, token: drawn.text, request_counts, again: false })
 }
 

@@ -14,7 +14,7 @@ use super::judge::Judge;
 use super::sessions::Sessions;
 use super::stops::Stops;
 use super::talk::Talk;
-use super::tasks::Tasks;
+use super::tasks::{Openings, Tasks};
 use crate::confirm::people::{AgentUsers, Enrolled};
 use crate::confirm::queue::Queue;
 use crate::confirm::trip::Trips;
@@ -42,6 +42,8 @@ pub struct Means {
     pub stops: Stops,
     /// The tasks that are open.
     pub tasks: Tasks,
+    /// How often callers opened them.
+    pub openings: Openings,
     /// As which operating-system users agents have come.
     pub users: AgentUsers,
     /// Who is connected.
@@ -167,6 +169,7 @@ impl Means {
             queue: Queue::open(store.as_ref())?,
             stops: Stops::open(store.as_ref())?,
             tasks: Tasks::open(store.as_ref())?,
+            openings: Openings::default(),
             users: AgentUsers::open(store.as_ref())?,
             flights: Flights::default(),
             sessions: Sessions::default(),

@@ -1,7 +1,7 @@
 //! The tasks that are open. Kept in the store (`task/AGENT/ID`) and in memory, so that every action can be held against
 //! them. What a task says (its request, who wrote that, its facts) is a payload of the journal, sealed and erasable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambit_core::time::Timestamp;
@@ -111,6 +111,32 @@ impl Tasks {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<KeptTask>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When each caller opened tasks of each agent, within the last hour. In memory alone.
+#[derive(Default)]
+pub struct Openings(Mutex<BTreeMap<(String, String), VecDeque<Timestamp>>>);
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl Openings {
+    /// How many seconds a caller that may open so many an hour has to wait for the next; `None`: none at all.
+    #[must_use]
+    pub fn wait(&self, caller: &str, agent: &str, most: u64, now: Timestamp) -> Option<u64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = all.get_mut(&(caller.to_owned(), agent.to_owned()))?;
+        // Those that a clock which was set back has still to come are none of the last hour.
+        times.retain(|at| (0..HOUR_MS).contains(&now.0.saturating_sub(at.0)));
+        let too_many = times.len().checked_sub(usize::try_from(most).unwrap_or(usize::MAX))?;
+        let first = times.get(too_many)?;
+        let left = HOUR_MS.saturating_sub(now.0.saturating_sub(first.0));
+        Some(u64::try_from(left).unwrap_or(0).div_ceil(1000))
+    }
+
+    pub(crate) fn note(&self, caller: &str, agent: &str, now: Timestamp) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry((caller.to_owned(), agent.to_owned())).or_default().push_back(now);
     }
 }
 

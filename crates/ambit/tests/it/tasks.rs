@@ -3,17 +3,19 @@
 use std::future::Future;
 use std::task::{Context, Waker};
 
-use ambit::daemon::tasks::{self, Opening, TaskError};
+use ambit::daemon::callers::Calling;
+use ambit::daemon::tasks::{self, Opened, Opener, Opening, TaskError};
 use ambit::gate::session::{Fact, Session};
 use ambit::gate::tasks::open_task;
 use ambit::gate::{Answer, execute};
 use ambit::journal::Kind;
 use ambit::keys::token::{Presented, verify};
+use ambit::snapshot::Snapshot;
 use ambit::store::Store as _;
 use ambit_core::hold::State;
 use proptest::prelude::*;
 
-use crate::rig::{LOCK, Rig, opening, pass, run, session, settings, snapshot};
+use crate::rig::{CONFIG, LOCK, Rig, opening, pass, run, session, settings, snapshot};
 
 const SCOPE: &str = r#"---
 agent: helper
@@ -57,6 +59,29 @@ fn answer(ticket: &str, author: &str) -> Opening {
         facts: vec![("ticket".into(), Fact::Text(ticket.into()))],
         ..opening()
     }
+}
+
+/// A gate whose release lets the program `desk` open tasks, so many an hour.
+fn rig_with_desk(an_hour: u32) -> Rig {
+    let rig = Rig::bare(settings());
+    let more =
+        format!("[callers.desk]\nperson = \"tess\"\nmay-open-unnamed = [\"helper\"]\nopenings-per-hour = {an_hour}\n");
+    let config = format!("{CONFIG}{more}");
+    let parts = [("agent", "helper"), ("config", config.as_str()), ("lock", LOCK), ("scope", SCOPE)];
+    let parts: String = parts.iter().map(|(name, text)| format!("{name} {}\n{text}\n", text.len())).collect();
+    rig.release(1, &Snapshot::from_bytes(format!("ambit snapshot 1\n{parts}").as_bytes()).unwrap());
+    rig
+}
+
+fn open_by_desk(rig: &Rig, key: Option<&str>) -> Result<Opened, TaskError> {
+    let calling = Calling {
+        name: "desk".into(),
+        token: "t".into(),
+        presented: "p".to_owned().into(),
+        key: key.map(str::to_owned),
+    };
+    let opening = Opening { lasts_seconds: 3600, ..opening() };
+    run(tasks::open_for(&rig.means, opening, &Opener::Caller(&calling)))
 }
 
 fn allowed(answer: &Answer) -> bool {
@@ -225,6 +250,46 @@ fn what_a_task_says_is_sealed_and_when_erased_the_task_gives_nothing() {
     }
     run(rig.means.journal.erase(kept.record, Some("dana".into()), "asked to")).unwrap();
     assert_eq!(open_task(&rig.means, "helper", &id).unwrap(), None);
+}
+
+#[test]
+fn a_key_is_known_for_a_day_and_no_longer() {
+    let rig = rig_with_desk(120);
+    let first = open_by_desk(&rig, Some("k")).unwrap().task.id;
+    let again = open_by_desk(&rig, Some("k")).unwrap();
+    assert!(again.again && again.task.id == first);
+    rig.end_task(&first);
+    rig.later(24 * 60);
+    assert!(matches!(open_by_desk(&rig, Some("k")), Err(TaskError::Over(id)) if id == first));
+    rig.later(1);
+    let second = open_by_desk(&rig, Some("k")).unwrap();
+    assert!(!second.again && second.task.id != first);
+    let third = open_by_desk(&rig, Some("k")).unwrap();
+    assert!(third.again && third.task.id == second.task.id);
+}
+
+#[test]
+fn a_caller_that_opens_and_closes_without_end_is_told_to_wait() {
+    let rig = rig_with_desk(3);
+    let opens_and_closes = || open_by_desk(&rig, None).map(|opened| rig.end_task(&opened.task.id));
+    for _ in 0..3 {
+        opens_and_closes().unwrap();
+        rig.later(10);
+    }
+    let records = rig.records().len();
+    let too_often = || match opens_and_closes() {
+        Err(TaskError::TooOftenOf { most, seconds, .. }) => (most, seconds),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(too_often(), (3, 30 * 60));
+    assert_eq!(rig.records().len(), records, "nothing is written for it");
+    rig.later(29);
+    assert_eq!(too_often(), (3, 60));
+    rig.later(1);
+    opens_and_closes().unwrap();
+    assert_eq!(too_often(), (3, 10 * 60));
+    // A person is none of its business.
+    rig.open_task(opening()).unwrap();
 }
 
 #[test]

@@ -210,6 +210,7 @@ fn wrong(error: &CallError) -> Answer {
             }
             TaskError::MayNot { .. } => (StatusCode::FORBIDDEN, "may-not"),
             TaskError::TooMany(..) | TaskError::TooManyOf { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many-open"),
+            TaskError::TooOftenOf { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-often"),
             TaskError::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "key-of-another-request"),
             TaskError::Over(_) => (StatusCode::GONE, "over"),
             TaskError::OtherToken(_) => (StatusCode::CONFLICT, "token-changed"),
@@ -225,7 +226,11 @@ fn wrong(error: &CallError) -> Answer {
     }
     let mut answer = refused(status, word, &error.to_string());
     if status == StatusCode::TOO_MANY_REQUESTS {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+        let seconds = match error {
+            CallError::Task(TaskError::TooOftenOf { seconds, .. }) => *seconds,
+            _ => 60,
+        };
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
 }
@@ -274,6 +279,14 @@ mod tests {
         ] {
             assert_eq!(place_of(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn who_opens_too_often_is_told_how_long_to_wait() {
+        let error = TaskError::TooOftenOf { caller: "desk".into(), most: 3, agent: "helper".into(), seconds: 7 };
+        let answer = wrong(&CallError::Task(error));
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers()[RETRY_AFTER], "7");
     }
 
     #[test]
