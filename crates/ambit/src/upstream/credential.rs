@@ -69,6 +69,9 @@ struct State {
     // Counts the attempts that ended, and why the last one failed.
     attempts: u64,
     failed: Option<String>,
+    // How often it failed since a token was got, and until when nobody is asked after the last time.
+    failures: u32,
+    rests: Option<Instant>,
     // When a token that still seemed good was last thrown away.
     thrown: Option<Instant>,
 }
@@ -89,6 +92,9 @@ const BEFORE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 // A server that turns every token away does not have the issuer asked for one with every call.
 const THROWN_EVERY: Duration = Duration::from_secs(5);
+// Nor an issuer that gives none: the pause after a failure doubles from the one to the other.
+const REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(60);
 
 impl Credential {
     /// A credential of which nothing was fetched yet.
@@ -97,7 +103,8 @@ impl Credential {
         Credential { grant, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// The token: the one that is there, or a new one where it is needed.
+    /// The token: the one that is there, or a new one where it is needed. For a while after a failure nobody is asked, and
+    /// it is that failure.
     ///
     /// # Errors
     /// When none can be got; why, escaped, with what to do about it and nothing secret.
@@ -106,6 +113,9 @@ impl Credential {
             let state = self.lock();
             if let Some(shown) = state.good() {
                 return Ok(shown);
+            }
+            if let Some(why) = state.resting() {
+                return Err(why);
             }
             state.attempts
         };
@@ -132,11 +142,15 @@ impl Credential {
                 let token = Token { header, number: state.attempts, refresh };
                 let shown = Shown { header: token.header.clone(), number: token.number };
                 (state.token, state.failed) = (Some(token), None);
+                (state.failures, state.rests) = (0, None);
                 Ok(shown)
             }
             Err(why) => {
                 state.token = None;
                 state.failed = Some(why.clone());
+                let rest = REST.saturating_mul(1 << state.failures.min(4)).min(LONGEST_REST);
+                state.failures = state.failures.saturating_add(1);
+                state.rests = Instant::now().checked_add(rest);
                 Err(why)
             }
         }
@@ -228,6 +242,11 @@ impl State {
         let good = token.refresh.is_none_or(|at| Instant::now() < at);
         good.then(|| Shown { header: token.header.clone(), number: token.number })
     }
+
+    /// Why the last attempt failed, while it is too early for another.
+    fn resting(&self) -> Option<String> {
+        self.failed.clone().filter(|_| self.rests.is_some_and(|until| Instant::now() < until))
+    }
 }
 
 /// What an issuer made of the request: the token, and how long it holds.
@@ -282,8 +301,12 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     fn credential(auth: ClientAuth) -> Credential {
+        credential_of("https://login.acme.example/token", auth)
+    }
+
+    fn credential_of(endpoint: &str, auth: ClientAuth) -> Credential {
         Credential::new(Grant {
-            giver: Giver::Endpoint("https://login.acme.example/token".into()),
+            giver: Giver::Endpoint(endpoint.into()),
             client: "ambit:1".into(),
             secret: Secret::new("hunter2 &".into()),
             auth,
@@ -310,6 +333,32 @@ mod tests {
         assert_eq!((header.as_deref(), body.as_str()), (Some(format!("Basic {both}").as_str()), form));
         let (header, body) = asked(ClientAuth::Post).await;
         assert_eq!((header, body), (None, format!("{form}&client_id=ambit%3A1&client_secret=hunter2+%26")));
+    }
+
+    #[tokio::test]
+    async fn an_issuer_that_gives_none_is_left_alone_for_a_while_that_grows() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = format!("http://{}/token", listener.local_addr().unwrap());
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counts = std::sync::Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                drop(stream);
+            }
+        });
+        let credential = credential_of(&place, ClientAuth::Basic);
+        for (times, seconds) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
+            let first = credential.show().await.err().unwrap();
+            for _ in 0..3 {
+                assert_eq!(credential.show().await.err().unwrap(), first);
+            }
+            assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), times);
+            let rests = credential.lock().rests.unwrap().duration_since(Instant::now());
+            assert!(rests <= Duration::from_secs(seconds) && rests > Duration::from_secs(seconds - 2), "{rests:?}");
+            // It is over.
+            credential.lock().rests = Some(Instant::now());
+        }
     }
 
     fn said(status: u16, body: &str) -> Result<(HeaderValue, Option<Duration>), String> {

@@ -176,5 +176,8 @@ async fn without_an_issuer_nothing_is_sent() {
     assert_eq!((stage.door().len(), stage.ran()), (before, 1));
     stage.issuer.again();
     let sent = stage.look().await;
+    assert!(matches!(&sent, Sent::NotSent(_)), "not at once: {sent:?}");
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    let sent = stage.look().await;
     assert!(is_seen(&sent), "and then it is: {sent:?}");
 }
