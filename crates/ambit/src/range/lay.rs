@@ -236,7 +236,7 @@ fn config(home: &Home, agent: &str, owner: &str, program: &Path, dir: &Path) -> 
             .chain(["--drift".to_owned(), path(DRIFT)])
             .collect();
         (system.env, system.headers) = (BTreeMap::new(), BTreeMap::new());
-        (system.url, system.token, system.cwd) = (None, None, None);
+        (system.url, system.token, system.oauth, system.cwd) = (None, None, None, None);
     }
     for (number, list) in config.lists.values_mut().filter(|list| list.file.is_some()).enumerate() {
         list.file = Some(format!("list.{number}"));
@@ -246,11 +246,17 @@ fn config(home: &Home, agent: &str, owner: &str, program: &Path, dir: &Path) -> 
         own.scope = "SCOPE.md".to_owned();
         // Whoever plays the agent here is this process.
         own.os_user = None;
+        // It comes in with a token of the private gate's own, whose HTTP has no issuer.
+        own.oauth = None;
     }
     let systems = own.as_ref().map(|own| own.systems.clone()).unwrap_or_default();
     let tool_names = own.as_ref().map(|own| own.tool_names).unwrap_or_default();
     let other = config::Agent { scope: "OTHER.md".to_owned(), systems, os_user: None, tool_names, oauth: None };
     config.agents = own.map(|own| (agent.to_owned(), own)).into_iter().chain([(OTHER.to_owned(), other)]).collect();
+    // They open tasks of agents that are not here.
+    config.callers.clear();
+    // Nothing of what is played is told to the person's own channel.
+    config.digest = None;
     // What trips or is full refuses everything, and would hide what is to be seen.
     config.limits = config::Limits {
         pending_wait_seconds: 0,
@@ -313,5 +319,74 @@ impl Daemon {
             said.push('\n');
         }
         Err(RangeError::Command { words: "serve".into(), said })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERYTHING: &str = r#"
+[systems.crm]
+kind = "mcp"
+url = "https://crm.acme.example/mcp"
+[systems.crm.oauth]
+issuer = "https://login.acme.example"
+client-id = "ambit"
+client-secret = { env = "CRM_SECRET" }
+
+[systems.desk]
+kind = "mcp"
+url = "https://desk.acme.example/mcp"
+token = { env = "DESK_TOKEN" }
+headers = { X-Region = "eu" }
+
+[people.dana]
+email = "dana@acme.example"
+
+[agents.helper]
+scope = "helper.md"
+systems = ["crm", "desk"]
+os-user = "helper"
+oauth = { subject = "helper" }
+
+[agents.filer]
+scope = "filer.md"
+systems = ["desk"]
+oauth = { subject = "filer" }
+
+[callers.tickets]
+person = "dana"
+may-open = { filer = ["File"] }
+
+[http.oauth]
+issuer = "https://login.acme.example"
+base-url = "https://gate.acme.example"
+
+[digest]
+webhook = { url = "https://chat.acme.example/hook", secret = { env = "DIGEST_SECRET" } }
+"#;
+
+    #[test]
+    fn a_private_gate_neither_trips_over_nor_uses_what_is_the_persons_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(config::find::NAME);
+        std::fs::write(&path, EVERYTHING).unwrap();
+        let home = Home::open(&path).unwrap();
+        let (laid, person) = config(&home, "helper", "dana@acme.example", Path::new("/opt/ambit"), dir.path());
+        let text = toml::to_string(&laid).unwrap();
+        let (read, found) = config::read(&text);
+        let read = read.unwrap_or_else(|| panic!("{found:?}\n{text}"));
+        assert_eq!(person, "dana");
+        assert!(read.digest.is_none() && read.callers.is_empty());
+        assert!(read.http.unwrap().oauth.is_none());
+        assert!(read.agents.keys().eq([OTHER, "helper"]));
+        assert!(read.agents.values().all(|agent| agent.oauth.is_none() && agent.os_user.is_none()));
+        assert!(read.systems.values().all(|system| {
+            system.url.is_none() && system.token.is_none() && system.oauth.is_none() && system.headers.is_empty()
+        }));
+        for own in ["acme.example/", "login.acme", "SECRET", "DESK_TOKEN"] {
+            assert!(!text.contains(own), "{own}: {text}");
+        }
     }
 }
