@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{Format, Printed};
+use super::asked::Asked;
 use super::attempt::{no_page, word};
 use super::options::Options;
 use super::output::{self, Progress, Table, style};
@@ -140,13 +141,20 @@ fn live(
 ) -> anyhow::Result<Exit> {
     let today = Real.now().date();
     let pack = pack::of(&page.policy, around, sources, today);
-    let mut ground = Ground::lay(home, page, &args.agent, &std::env::current_exe()?).map_err(no_ground)?;
+    let program = std::env::current_exe()?;
     let slow = Slow { policy: &page.policy, around, today };
     let mut progress = None;
     let mut watch = |_, all: usize| progress.get_or_insert_with(|| Progress::new("attacking", all as u64)).step();
-    let attacked = range::run(&mut ground, &pack, &slow, &mut watch).map_err(no_ground)?;
+    let asked = Asked::listen(range::over::end)?;
+    // The ground is gone with the end of this, whichever way it ends.
+    let attacked = Ground::lay(home, page, &args.agent, &program)
+        .and_then(|mut ground| range::run(&mut ground, &pack, &slow, &mut watch));
     drop(progress);
-    drop(ground);
+    if let Some(exit) = asked.over() {
+        let help = "nothing of yours was touched, and nothing is left of the private gate; begin again for a result";
+        return Err(Trouble::new(exit, "it was asked to end before everything was played", help).into());
+    }
+    let attacked = attacked.map_err(no_ground)?;
     let got_through = attacked.through().count();
     let file = page.shown();
     match args.printed.format {

@@ -4,6 +4,7 @@
 //! same everywhere.
 
 pub mod args;
+mod asked;
 pub mod attack;
 pub mod attempt;
 pub mod check;
@@ -57,6 +58,10 @@ pub enum Exit {
     Held = 3,
     /// Ambit could not do its work.
     Fault = 4,
+    /// Interrupted (SIGINT), with what it had begun taken away.
+    Interrupted = 130,
+    /// Ended from outside (SIGTERM), with what it had begun taken away.
+    Ended = 143,
 }
 
 impl From<Exit> for ExitCode {

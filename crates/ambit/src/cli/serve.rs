@@ -22,6 +22,9 @@ pub struct ServeArgs {
     /// End when nobody was connected for a while
     #[arg(long)]
     pub idle_exit: bool,
+    /// End when standard input does, as it does with whoever started it
+    #[arg(long)]
+    pub until_eof: bool,
 }
 
 /// What was said to `ambit status`.
@@ -47,7 +50,7 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
         .with_target(false)
         .init();
     let socket = Place::of_config(&config).socket();
-    let options = Serve { config, idle: args.idle_exit.then_some(IDLE) };
+    let options = Serve { config, idle: args.idle_exit.then_some(IDLE), until_eof: args.until_eof };
     // One thread: almost all its time is waiting, and what passes must not wait for another core to wake.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let told = |found: &crate::daemon::start::Found, url: Option<&str>| {

@@ -38,6 +38,8 @@ pub struct Serve {
     pub config: PathBuf,
     /// End when nobody was connected for so long.
     pub idle: Option<Duration>,
+    /// End when standard input does.
+    pub until_eof: bool,
 }
 
 /// Why it cannot serve.
@@ -116,7 +118,7 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     // Agents that come over HTTP cannot start a daemon again, and whoever took its port meanwhile would be given tokens;
     // and a digest is due whether or not anybody is there.
     let idle = options.idle.filter(|_| over_http.is_none() && telling.is_none());
-    door.serve(Arc::clone(&house) as Arc<_>, idle, ended()).await;
+    door.serve(Arc::clone(&house) as Arc<_>, idle, ended(options.until_eof)).await;
     for door in [shared, over_http].into_iter().flatten() {
         door.abort();
         // Its connections end with it.
@@ -240,8 +242,8 @@ async fn watch(house: Arc<House>, mut happened: mpsc::UnboundedReceiver<Happened
     }
 }
 
-/// A signal that asks the daemon to end.
-async fn ended() {
+/// A signal that asks the daemon to end, or the end of its input where that counts.
+async fn ended(until_eof: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         return std::future::pending().await;
@@ -249,5 +251,16 @@ async fn ended() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        () = end_of_input(), if until_eof => {}
     }
+}
+
+async fn end_of_input() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // A thread of its own: a read of standard input cannot be given up, and the runtime would wait for it.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = tell.send(());
+    });
+    let _ = told.await;
 }

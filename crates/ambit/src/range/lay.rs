@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::RangeError;
 use super::door::{Door, Front, Http, Pipe};
 use super::sample::TOLD;
+use super::{RangeError, over};
 use crate::config::{self, Kind};
 use crate::demo::installation::Daemon;
 use crate::gate::mcp::names::Naming;
@@ -63,7 +64,7 @@ impl Ground {
         std::fs::write(at.join("OTHER.md"), other(&owner))?;
         private::create(&at.join(PASSPHRASE), b"the person of a private gate\n").map_err(io::Error::other)?;
         let url = |line: &str| line.strip_prefix("agents over HTTP at http://")?.split('/').next().map(str::to_owned);
-        let (daemon, place) = Daemon::start(command(program, at, &["serve"]), url)?;
+        let (daemon, place) = Daemon::start(command(program, at, &["serve", "--until-eof"]), url)?;
         let mut ground = Ground {
             agent: agent.to_owned(),
             person,
@@ -200,6 +201,7 @@ impl Ground {
     }
 
     fn ambit(&self, words: &[&str]) -> Result<String, RangeError> {
+        over::go_on()?;
         let output = command(&self.program, self.dir.path(), words).stdin(Stdio::null()).output()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() {
@@ -304,7 +306,10 @@ impl Daemon {
     /// # Errors
     /// When it ends before.
     pub fn start<T>(mut command: Command, wanted: impl Fn(&str) -> Option<T>) -> Result<(Daemon, T), RangeError> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        // It holds the one end of its input and nobody else does, so that a daemon that ends with its input ends with this
+        // process, however that ends. A signal from the terminal is not for it: it would go before those that need it.
+        command.stdin(Stdio::piped()).process_group(0);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let talk = child.stderr.take();
         let daemon = Daemon::of(child);
         let mut said = String::new();

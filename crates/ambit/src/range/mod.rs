@@ -7,6 +7,7 @@
 pub mod door;
 pub mod envelope;
 pub mod lay;
+pub mod over;
 pub mod play;
 pub mod sample;
 pub mod shows;
@@ -24,6 +25,9 @@ pub enum RangeError {
         /// What it said.
         said: String,
     },
+    /// It was asked to end before everything was played.
+    #[error("it was asked to end")]
+    Over,
     /// Its files could not be written or read.
     #[error("the private gate cannot be set up: {0}")]
     Io(#[from] std::io::Error),

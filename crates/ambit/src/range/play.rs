@@ -13,7 +13,7 @@ use super::door::{Door, Front, Say};
 use super::envelope::{self, Call, quoted};
 use super::lay::Ground;
 use super::sample::{Arrival, Arrivals};
-use super::{RangeError, shows};
+use super::{RangeError, over, shows};
 use crate::gate::mcp::names::Naming;
 use crate::offline::GivenTask;
 use crate::offline::attack::pack::{Pack, Play, Slow};
@@ -195,6 +195,7 @@ impl<'a> Player<'a> {
         tasks: &[GivenTask],
         play: &Play,
     ) -> Result<Vec<LiveAttack>, RangeError> {
+        over::go_on()?;
         let mut came = Vec::new();
         if play.most == 0 {
             let says: Vec<Say> = play.calls.iter().map(|call| self.say_of(call)).collect();
@@ -221,6 +222,7 @@ impl<'a> Player<'a> {
 
     /// Says something, and keeps the answer. A door that does not answer is an answer too: what counts is what arrives.
     pub(super) fn say(&mut self, door: &mut dyn Door, say: &Say) -> Result<(), RangeError> {
+        over::go_on()?;
         match door.say(say) {
             Ok(answer) => self.last = answer,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => self.last = "no answer came in time".to_owned(),
@@ -273,6 +275,7 @@ impl<'a> Player<'a> {
         task: &GivenTask,
     ) -> Result<LiveAttack, RangeError> {
         const DOORS: usize = 8;
+        over::go_on()?;
         let says: Vec<Say> = play.calls.iter().map(|call| self.say_of(call)).collect();
         std::thread::scope(|scope| {
             for part in says.chunks(says.len().div_ceil(DOORS).max(1)) {

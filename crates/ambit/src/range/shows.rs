@@ -5,10 +5,10 @@ use std::time::Duration;
 use ambit_effects::attempt::Attempt;
 use serde_json::Value;
 
-use super::RangeError;
 use super::door::{Door, Front, Say};
 use super::lay::{Ground, OTHER};
 use super::play::{LiveAttacked, Player, envelopes};
+use super::{RangeError, over};
 use crate::offline::GivenTask;
 use crate::offline::attack::pack::{Pack, Play};
 
@@ -156,7 +156,7 @@ impl Stage<'_> {
                 player.say(&mut *door, &pending)?;
                 late += player.new_ones()?.len() + self.sent(player, &mut *door, held)?;
             }
-            std::thread::sleep(TOLD);
+            over::rest(TOLD)?;
             late += player.new_ones()?.len();
             let most = usize::from(is_confirmed);
             for (done, most, arrived) in [
@@ -191,14 +191,14 @@ impl Stage<'_> {
                 }
             }
             self.ground.drift(Some(is_told))?;
-            std::thread::sleep(wait);
+            over::rest(wait)?;
             for door in &mut doors {
                 let arrived = self.sent(player, &mut **door, good)?;
                 let play = self.named("drift", good, done, 0);
                 told.attacks.push(player.counted(door.front(), &play, arrived));
             }
             self.ground.drift(None)?;
-            std::thread::sleep(if is_told { TOLD } else { NOTICED });
+            over::rest(if is_told { TOLD } else { NOTICED })?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //! hole, so that the judgement is seen to fail.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use ambit::gate::mcp::names::Naming;
 use ambit::home::Home;
@@ -13,6 +14,7 @@ use ambit::range::door::{Door as _, Front, Pipe, Say};
 use ambit::range::lay::Ground;
 use ambit::range::{Player, play};
 use ambit_core::time::Date;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 const AMBIT: &str = env!("CARGO_BIN_EXE_ambit");
@@ -89,6 +91,56 @@ fn nothing_gets_through_a_running_gate_with_the_page_of_the_sample_company() {
         }
     }
     holds(dir.path(), "records-helper");
+}
+
+/// The processes that work in that directory, or did before it was gone.
+fn at_work_in(dir: &Path) -> Vec<PathBuf> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|one| one.path());
+    all.filter(|one| std::fs::read_link(one.join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir))).collect()
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Attacks, sends that signal while it is played, and sees that no process is left. How it ended, and its temporary files.
+#[track_caller]
+fn interrupted(by: Signal) -> (ExitStatus, tempfile::TempDir) {
+    let (dir, temporary) = (copy("examples/refund-helper"), tempfile::tempdir().unwrap());
+    let mut command = Command::new(AMBIT);
+    command.args(["attack", "refund-helper", "--live"]).current_dir(dir.path()).env_remove("AMBIT_CONFIG");
+    command.env("AMBIT_PEOPLE", dir.path().join("people")).env("TMPDIR", temporary.path());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let has_arrived = || {
+        let mut grounds = std::fs::read_dir(temporary.path()).unwrap().flatten();
+        grounds.any(|ground| ground.path().join("arrivals").exists())
+    };
+    until("something arrives", has_arrived);
+    assert!(!at_work_in(temporary.path()).is_empty());
+    rustix::process::kill_process(Pid::from_child(&child), by).unwrap();
+    let ended = child.wait().unwrap();
+    until("every process of the private gate ends", || at_work_in(temporary.path()).is_empty());
+    (ended, temporary)
+}
+
+#[test]
+fn of_an_attack_that_is_asked_to_end_nothing_is_left() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let (ended, temporary) = interrupted(signal);
+        assert_eq!(ended.code(), Some(code), "{ended}");
+        assert_eq!(everything(temporary.path()), []);
+    }
+}
+
+#[test]
+fn the_private_gate_ends_with_an_attack_that_is_killed() {
+    let (ended, _) = interrupted(Signal::KILL);
+    assert_eq!(ended.code(), None);
 }
 
 #[test]
