@@ -6,7 +6,7 @@ use super::draft::{self, Reach};
 use super::entry::{Endpoint, is_authorization};
 use super::formats::Holder;
 use super::server::{Blocked, Server, Surroundings, remarks, sources};
-use crate::config::{Setting, has_password, names_a_secret};
+use crate::config::Setting;
 use crate::escape::escape;
 use crate::keys::Secret;
 use crate::loopback;
@@ -89,15 +89,14 @@ pub(super) fn server(
     Ok(Ok(server))
 }
 
-/// Where it is: written out, unless a secret or a variable stands in it.
+/// Where it is: written out where it is nothing but words; what could hold a secret, or a variable, goes by reference.
 fn url(
     server: &mut Server,
     written: &str,
     sources: &super::values::Sources<'_>,
     shown: &str,
 ) -> Result<(Setting, Secret), Blocked> {
-    let is_plain = !written.contains("${") && !holds_a_secret(written);
-    if is_plain {
+    if is_words(written) {
         return Ok((Setting::Plain(written.to_owned()), Secret::from(written.to_owned())));
     }
     match server.kept("url", written, sources, shown)? {
@@ -106,20 +105,33 @@ fn url(
     }
 }
 
-/// Whether an address holds a secret by every custom: a password, a parameter of such a name, or a part of its path that
-/// nobody would have chosen.
-fn holds_a_secret(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return has_password(text) };
-    let by_name =
-        |name: &str| names_a_secret(name) || name.eq_ignore_ascii_case("key") || name.eq_ignore_ascii_case("sig");
-    let chance = |part: &str| {
-        let count = |is: fn(&char) -> bool| part.chars().filter(is).count();
-        part.len() >= 20 && count(char::is_ascii_digit) >= 3 && count(char::is_ascii_alphabetic) >= 3
+/// Whether an address is nothing but a host and words, so that no secret stands in it. Nobody can tell a secret by its
+/// looks: what is no word may be one.
+fn is_words(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let mut parts = rest.split('/');
+    let host = parts.next().unwrap_or_default();
+    // Neither a user nor a query nor a fragment can stand in these.
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    !host.is_empty() && host.chars().all(is_host) && parts.all(|part| part.is_empty() || is_word(part))
+}
+
+/// Whether a part of a path is one word or a few, each of which may have a short number behind it: `tickets`, `v1`,
+/// `customer-support`.
+fn is_word(part: &str) -> bool {
+    const MOST: usize = 24;
+    const MOST_OF_ONE: usize = 15;
+    const MOST_DIGITS: usize = 4;
+    let is_one = |one: &str| {
+        let letters = one.trim_end_matches(|c: char| c.is_ascii_digit());
+        let small = letters.get(1..).unwrap_or_default().chars().all(|c| c.is_ascii_lowercase());
+        let is_shout = letters.len() <= 4 && letters.chars().all(|c| c.is_ascii_uppercase());
+        one.len() <= MOST_OF_ONE && letters.chars().all(|c| c.is_ascii_alphabetic()) && (small || is_shout)
     };
-    has_password(text)
-        || !url.username().is_empty()
-        || url.query_pairs().any(|(name, value)| (by_name(&name) && !value.is_empty()) || chance(&value))
-        || url.path_segments().is_some_and(|mut parts| parts.any(chance))
+    part.len() <= MOST
+        && part.contains(|c: char| c.is_ascii_alphanumeric())
+        && part.chars().filter(char::is_ascii_digit).count() <= MOST_DIGITS
+        && part.split(['-', '_', '.']).all(is_one)
 }
 
 fn is_private(url: &Url) -> bool {
@@ -152,26 +164,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_in_an_address_is_known_by_custom() {
+    fn an_address_is_written_out_only_where_it_is_nothing_but_words() {
         for secret in [
             "https://a.example/mcp?api_key=x",
             "https://a.example/mcp?token=x",
-            "https://a.example/mcp?key=x",
+            "https://a.example/mcp?region=eu-central-1",
+            "https://a.example/mcp#x",
             "https://dana:x@a.example/mcp",
             "https://token@a.example/mcp",
+            "https://a.example?token=x",
+            "https://${HOST}/mcp",
             "https://a.example/s/NmU4ZGVhNTctMTQ5ZS00/mcp",
+            "https://a.example/s/NmU4ZGVhNTc/mcp",
+            "https://a.example/s/qZkWvTbXnRpLmJhG/mcp",
+            "https://a.example/s/qzkwvtbxnrplmjhg/mcp",
+            "https://a.example/s/QZKWVTBXNRPL/mcp",
+            "https://a.example/s/hunter12345/mcp",
+            "https://a.example/s/8f3a1c/mcp",
+            "https://a.example/s/83514207/mcp",
+            "https://a.example/s/8351-4207-1190/mcp",
             "https://a.example/6f9619ff-8b86-d011-b42d-00cf4fc964ff/mcp",
-            "https://a.example/mcp?s=NmU4ZGVhNTctMTQ5ZS00",
+            "https://a.example/8f3a1c9d/../mcp",
+            "https://a.example/%73ecret/mcp",
+            "https:\\\\a.example\\8f3a1c9d\\mcp",
+            "https:///a.example/8f3a1c9d",
+            "a.example/mcp",
         ] {
-            assert!(holds_a_secret(secret), "{secret}");
+            assert!(!is_words(secret), "{secret}");
         }
         for plain in [
+            "https://a.example",
+            "https://a.example/",
             "https://a.example/mcp",
-            "https://a.example:8443/v1/projects/customer-support-tickets/mcp",
-            "https://a.example/mcp?region=eu-central-1&key=",
+            "https://a.example:8443/v1/projects/customer-support-tickets/mcp/",
+            "https://a.example/api/v2.1/MCP/Tickets/team_12/.well-known",
             "http://127.0.0.1:9000/mcp",
+            "http://[::1]:9000/mcp",
         ] {
-            assert!(!holds_a_secret(plain), "{plain}");
+            assert!(is_words(plain), "{plain}");
         }
     }
 

@@ -315,10 +315,12 @@ impl Server {
         }
     }
 
-    /// Whether something goes with its requests that says who calls.
+    /// Whether something goes with its requests that says who calls: a token, or a header with the name of a secret.
     #[must_use]
     pub fn has_credential(&self) -> bool {
-        matches!(&self.system.reach, Reach::Endpoint { token, headers, .. } if token.is_some() || !headers.is_empty())
+        let says_who = |name: &str| config::names_a_secret(name) || name.to_ascii_lowercase().ends_with("key");
+        let Reach::Endpoint { token, headers, .. } = &self.system.reach else { return false };
+        token.is_some() || headers.iter().any(|(name, _)| says_who(name))
     }
 
     /// Takes the version away again that the client's file does not say.

@@ -146,6 +146,7 @@ fn what_its_client_signs_in_to_stays_and_is_said_to() {
         "shop/.mcp.json",
         &json!({"mcpServers": {
             "signed": {"type": "http", "url": far},
+            "region": {"type": "http", "url": far, "headers": {"X-Region": "eu"}},
             "oauth": {"type": "http", "url": far, "oauth": {"clientId": "x"}},
             "helper": {"type": "http", "url": far, "headersHelper": "/opt/token"},
             "clear": {"type": "http", "url": "http://far.example/mcp"},
@@ -158,6 +159,7 @@ fn what_its_client_signs_in_to_stays_and_is_said_to() {
     assert_eq!(code, 0, "{said}");
     for one in [
         "signed: a server that asks who calls, and the file has no credential for it",
+        "region: a server that asks who calls, and the file has no credential for it",
         "oauth: a server that its client signs in to (OAuth)",
         "helper: a server whose headers a program of the client's gives",
         "clear: a server whose address is neither `https` nor on this machine",
@@ -165,17 +167,18 @@ fn what_its_client_signs_in_to_stays_and_is_said_to() {
     ] {
         assert!(said.contains(one), "{one}\n{said}");
     }
-    assert_eq!(names(&desk.read("shop/.mcp.json"), &["mcpServers"]), ["ambit", "clear", "helper", "oauth", "signed"]);
+    let left = ["ambit", "clear", "helper", "oauth", "region", "signed"];
+    assert_eq!(names(&desk.read("shop/.mcp.json"), &["mcpServers"]), left);
     desk.fine("shop", &["init", "--undo", "--dir", "../gate"]);
     assert_eq!(desk.everything(), before);
     // A credential that is written down and not accepted is a mistake, and stops the import.
-    desk.write(
-        "shop/.mcp.json",
-        &json!({"mcpServers": {"wrong": {"url": far, "headers": {"Authorization": "Bearer hunter2"}}}}).to_string(),
-    );
-    let (code, said) = desk.init(&[]);
-    assert_eq!(code, 4, "{said}");
-    assert!(said.contains("does not accept the credential") && !said.contains("hunter2"), "{said}");
+    for (name, value) in [("Authorization", "Bearer hunter2"), ("X-Shop-Token", "hunter2"), ("X-Shopkey", "hunter2")] {
+        let wrong = json!({"mcpServers": {"wrong": {"url": far, "headers": {name: value}}}});
+        desk.write("shop/.mcp.json", &wrong.to_string());
+        let (code, said) = desk.init(&[]);
+        assert_eq!(code, 4, "{said}");
+        assert!(said.contains("does not accept the credential") && !said.contains("hunter2"), "{said}");
+    }
     // Where nothing is left to import, nothing is written.
     desk.write("shop/.mcp.json", &json!({"mcpServers": {"signed": {"url": far}}}).to_string());
     let (code, said) = desk.init(&[]);
