@@ -76,12 +76,14 @@ fn own(home: &Home, people: Option<PathBuf>) -> Vec<Own> {
 /// Every secret that `ambit.toml` refers to.
 fn secrets(home: &Home) -> impl Iterator<Item = &Secret> {
     let config = &home.config;
-    let settings = config.systems.values().flat_map(|system| {
-        system.env.values().chain(system.headers.values()).chain(system.url.as_ref()).filter_map(|one| match one {
-            Setting::Secret(secret) => Some(secret),
-            Setting::Plain(_) => None,
-        })
+    let (systems, webhook) = (config.systems.values(), config.digest.as_ref().map(|digest| &digest.webhook));
+    let of_systems =
+        systems.clone().flat_map(|one| one.env.values().chain(one.headers.values()).chain(one.url.as_ref()));
+    let settings = of_systems.chain(webhook.map(|webhook| &webhook.url)).filter_map(|one| match one {
+        Setting::Secret(secret) => Some(secret),
+        Setting::Plain(_) => None,
     });
-    let tokens = config.systems.values().filter_map(|system| system.token.as_ref());
-    settings.chain(tokens).chain(config.http.as_ref().and_then(|http| http.key.as_ref()))
+    let tokens = systems.flat_map(|one| one.token.iter().chain(one.oauth.as_ref().map(|oauth| &oauth.client_secret)));
+    let key = config.http.as_ref().and_then(|http| http.key.as_ref());
+    settings.chain(tokens).chain(key).chain(webhook.map(|webhook| &webhook.secret))
 }

@@ -224,6 +224,21 @@ fn a_server_that_could_reach_ambits_own_files_is_found_and_nothing_is_released()
         ("command = [\"x\", \"ALL/people\"]", "people keep their keys"),
         ("command = [\"x\", \"ALL/elsewhere\"]", "the file of a list is"),
         ("command = [\"x\", \"--dir\", \"../data\"]\nenv = { KEY = { file = \"../data/key\" } }", "a credential is"),
+        (
+            "command = [\"x\", \"ALL/data\"]\n[systems.far]\nkind = \"mcp\"\nurl = \"https://far.example/mcp\"\n\
+             oauth = { issuer = \"https://id.example\", client-id = \"ambit\", client-secret = { file = \"../data/key\" } }",
+            "a credential is",
+        ),
+        (
+            "command = [\"x\", \"ALL/data\"]\n[digest.webhook]\nurl = { file = \"../data/url\" }\n\
+             secret = { env = \"KEY\" }",
+            "a credential is",
+        ),
+        (
+            "command = [\"x\", \"ALL/data\"]\n[digest.webhook]\nurl = \"https://chat.example\"\n\
+             secret = { file = \"../data/key\" }",
+            "a credential is",
+        ),
     ] {
         let server = server.replace("ALL", &all);
         let (code, said) = run(&["check"], &server);
