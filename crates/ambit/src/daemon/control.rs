@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::admission;
 use super::budgets;
 use super::callers;
 use super::digest::{DigestError, Digests};
@@ -407,6 +408,13 @@ impl Control {
         let mut changes: Vec<_> = changes.into_iter().map(|change| (change.way, change.words)).collect();
         let before = in_force.as_ref().map(|judge| judge.callers());
         changes.extend(callers::difference(before, &callers::of(&resolved.config, &agent), &agent));
+        let before = match &in_force {
+            Some(judge) => Some(self.releases.config(&agent, judge).ok_or_else(|| {
+                Wrong::Fault("the release in force cannot be read back, so what changes cannot be told".to_owned())
+            })?),
+            None => None,
+        };
+        changes.extend(admission::difference(before.as_ref(), &resolved.config, &agent));
         let said =
             |way| changes.iter().filter(move |(of, _)| *of == way).map(|(_, words)| words.clone()).collect::<Vec<_>>();
         let release = Release {

@@ -1,5 +1,6 @@
 //! `ambit serve`: one process owns state, journal, upstreams and credentials.
 
+pub mod admission;
 pub mod bearer;
 pub mod budgets;
 pub mod callers;

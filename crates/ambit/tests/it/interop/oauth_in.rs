@@ -249,6 +249,10 @@ fn only_what_was_released_says_who_comes_in() {
     assert_eq!((come(&house, &helper).status, come(&house, &other).status), (200, 401), "a file that was edited");
     house.release(&page(""));
     assert_eq!((come(&house, &helper).status, come(&house, &other).status), (401, 200), "and released");
+    let released = house.ambit(&["journal", "tail", "--kind", "released", "--format", "json"]).fine().out;
+    let last: Value = serde_json::from_str(released.lines().last().unwrap()).unwrap();
+    let said = json!(["the client of its access tokens is `other`, not `helper`"]);
+    assert_eq!((&last["details"]["widens"], &last["details"]["narrows"]), (&said, &json!([])), "{released}");
 }
 
 #[test]
