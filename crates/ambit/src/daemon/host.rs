@@ -45,12 +45,34 @@ pub struct House {
     pub(super) admissions: Admissions,
     // Open sessions by token: a token used twice at once is a token that somebody else has.
     tokens: Mutex<BTreeMap<String, BTreeSet<String>>>,
-    // When somebody last presented a token that nobody knows, as it was recorded; and how many came since.
-    unknown: Mutex<(Option<Timestamp>, u64)>,
+    // Those who present a token that nobody knows.
+    unknown: Mutex<Unknown>,
 }
 
 // Whoever guesses is recorded, and does not fill the disk.
 const UNKNOWN_EVERY_MS: i64 = 10_000;
+
+/// When somebody last presented a token that opens nothing, as it was recorded; and how many came since.
+#[derive(Default)]
+pub(super) struct Unknown(Option<Timestamp>, u64);
+
+impl Unknown {
+    /// Whether the one who comes now is recorded, and how many were not since the last.
+    pub(super) fn is_told(&mut self, now: Timestamp) -> Option<u64> {
+        if !self.is_over(now) {
+            self.1 = self.1.saturating_add(1);
+            return None;
+        }
+        let more = self.1;
+        *self = Unknown(Some(now), 0);
+        Some(more)
+    }
+
+    /// Whether the last is so long ago that the next is recorded.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.0.is_none_or(|at| now.0.saturating_sub(at.0) >= UNKNOWN_EVERY_MS)
+    }
+}
 
 impl House {
     /// A house in which nobody is yet.
@@ -212,9 +234,19 @@ impl House {
         &self,
         unknown: bool,
         agent: Option<String>,
+        details: serde_json::Value,
+    ) -> Result<(), Denied> {
+        self.flag_told(self.is_told(unknown), agent, details).await
+    }
+
+    /// As [`House::flag`], where it is known already whether it is recorded, and how many were not since the last.
+    pub(super) async fn flag_told(
+        &self,
+        told: Option<u64>,
+        agent: Option<String>,
         mut details: serde_json::Value,
     ) -> Result<(), Denied> {
-        let Some(more) = self.is_told(unknown) else { return Ok(()) };
+        let Some(more) = told else { return Ok(()) };
         if let (Some(details), true) = (details.as_object_mut(), more > 0) {
             details.insert("and-before".into(), more.into());
         }
@@ -229,15 +261,7 @@ impl House {
         if !unknown {
             return Some(0);
         }
-        let now = self.means.now();
-        let mut last = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0.is_some_and(|at| now.0.saturating_sub(at.0) < UNKNOWN_EVERY_MS) {
-            last.1 = last.1.saturating_add(1);
-            return None;
-        }
-        let more = last.1;
-        *last = (Some(now), 0);
-        Some(more)
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).is_told(self.means.now())
     }
 
     /// Why a token that is good does not open the gate now.

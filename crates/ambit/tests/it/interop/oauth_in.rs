@@ -154,6 +154,7 @@ fn whoever_comes_with_another_token_stays_out() {
         ("twice", format!("{good}.{good}")),
         ("a word", "sesame".to_owned()),
     ];
+    assert_eq!(come(&house, "noise").status, 401);
     for (what, token) in &wrong {
         let heard = come(&house, token);
         assert_eq!(heard.status, 401, "{what}: {}", heard.body);
@@ -165,8 +166,14 @@ fn whoever_comes_with_another_token_stays_out() {
         assert!(!heard.body.to_string().contains("eyJ"), "{what}");
     }
     let flagged = house.ambit(&["journal", "tail", "--kind", "flagged", "--format", "json"]).fine().out;
-    let first: Value = serde_json::from_str(flagged.lines().next().unwrap()).unwrap();
-    assert_eq!((&first["details"]["subject"], &first["details"]["client"]), (&json!("other"), &json!("other")));
+    // Whom the issuer vouches for does not pass unseen in the noise of others, nor behind one another.
+    for (who, why) in [("other", "about somebody who is not this agent"), ("helper", "not for this resource alone")] {
+        let mut records = flagged.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["details"].clone());
+        let is_told = |one: &Value| {
+            (&one["subject"], &one["client"]) == (&json!(who), &json!(who)) && one["flag"].to_string().contains(why)
+        };
+        assert!(records.any(|one| is_told(&one)), "{who}: {flagged}");
+    }
     assert!(!flagged.contains("eyJ"), "{flagged}");
 
     let lacking = come(&house, &issuer.token("helper", &gate, "more"));
