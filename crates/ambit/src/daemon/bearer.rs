@@ -52,6 +52,13 @@ impl Admission {
     pub(super) fn takes_tokens(&self) -> bool {
         !self.closed && self.issuer.as_ref().is_none_or(|issuer| issuer.ambit_tokens)
     }
+
+    /// The same for all that say the same.
+    pub(super) fn digest(&self) -> Digest {
+        // It always serialises.
+        let all = serde_json::to_vec(&(&self.issuer, &self.mapped, self.closed)).unwrap_or_default();
+        Digest::of("ambit/admission/1", &[&all])
+    }
 }
 
 /// Whom the issuer vouches for, and who came to a gate that is not theirs: each is recorded at once, and then now and then.

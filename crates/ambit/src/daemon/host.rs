@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ambit_core::action::Digest;
 use ambit_core::hold::Circle;
 use ambit_core::time::Timestamp;
 use serde_json::json;
@@ -296,6 +297,10 @@ impl Host for House {
 
     fn takes_tokens(&self, agent: &str) -> bool {
         self.admission(agent).takes_tokens()
+    }
+
+    fn admits(&self, agent: &str) -> Option<Digest> {
+        Some(self.admission(agent).digest())
     }
 
     fn visit<'a>(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ambit_core::action::Digest;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -44,6 +45,12 @@ pub trait Host: Send + Sync + 'static {
     fn takes_tokens(&self, agent: &str) -> bool {
         let _ = agent;
         true
+    }
+
+    /// What the release in force says of who comes in over HTTP, to be told apart from what another says.
+    fn admits(&self, agent: &str) -> Option<Digest> {
+        let _ = agent;
+        None
     }
 
     /// Lets in whom it knew, and opens their session; or says why not.

@@ -18,7 +18,7 @@ use super::headers;
 use super::resource::{self, About, Resources};
 use super::said::{Answer, denied, empty, json, no_session, said_wrong, status, unauthorized, wrong};
 use super::sessions::{HttpSession, HttpSessions, NoSession};
-use super::stream::stream;
+use super::stream::{Admitted, stream};
 use super::tasks;
 use super::work::work;
 use crate::daemon::socket::{Host, Peer};
@@ -49,6 +49,8 @@ struct Asker {
     agent: String,
     visitor: Arc<Visitor>,
     peer: Peer,
+    // What let it in.
+    admission: Admitted,
     // What is said of who may come in.
     about: Option<About>,
 }
@@ -114,11 +116,12 @@ impl Endpoint {
         };
         let peer = peer(from);
         // Before anything else is looked at: whoever has no right to be here learns nothing but that, and costs nothing.
+        let admission = Admitted::now(&self.host, agent);
         let visitor = match self.sessions.know(agent, &token, peer).await {
             Ok(visitor) => Arc::new(visitor),
             Err(why) => return denied(&why, None, about.as_ref()),
         };
-        let asker = Asker { agent: agent.to_owned(), visitor, peer, about };
+        let asker = Asker { agent: agent.to_owned(), visitor, peer, admission, about };
         match *request.method() {
             Method::POST => self.post(request, &asker).await,
             Method::GET => self.get(request.headers(), &asker),
@@ -234,7 +237,7 @@ impl Endpoint {
                 answer
             }
             Begun::Listen(filter) if accepts(headers, "text/event-stream") => {
-                stream(&session, filter, Some(id), asker.visitor.lasts)
+                stream(&session, filter, Some(id), asker.visitor.lasts, asker.admission.clone())
             }
             Begun::Listen(_) => {
                 let why = "a subscription is a stream, and `Accept` does not let `text/event-stream` through";
@@ -274,7 +277,7 @@ impl Endpoint {
             );
         };
         match self.sessions.of_id(&named, &asker.agent, &asker.visitor) {
-            Ok(session) => stream(&session, Filter::ALL, None, asker.visitor.lasts),
+            Ok(session) => stream(&session, Filter::ALL, None, asker.visitor.lasts, asker.admission.clone()),
             Err(none) => asker.no_session(&none, None),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambit_core::action::Digest;
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -12,15 +13,41 @@ use tokio::time::timeout;
 use super::body::{Answered, event};
 use super::said::{Answer, wrong};
 use super::sessions::HttpSession;
+use crate::daemon::socket::Host;
 use crate::gate::mcp::listen::Filter;
 use crate::gate::rpc::code;
 
 // Between those who listen and us nobody must think that the stream is dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// Events for what changes, until the client goes away, the session is over, or who asked is no longer let in (`lasts`).
-/// `id`: of the request that asked for them.
-pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str>, lasts: Option<Duration>) -> Answer {
+/// What the release in force said of who comes in when somebody did.
+#[derive(Clone)]
+pub(super) struct Admitted {
+    host: Arc<dyn Host>,
+    agent: String,
+    by: Option<Digest>,
+}
+
+impl Admitted {
+    pub(super) fn now(host: &Arc<dyn Host>, agent: &str) -> Admitted {
+        Admitted { host: Arc::clone(host), agent: agent.to_owned(), by: host.admits(agent) }
+    }
+
+    /// Whether it says so still. Where it does not, whoever is let in by what it says now comes again.
+    fn holds(&self) -> bool {
+        self.host.admits(&self.agent) == self.by
+    }
+}
+
+/// Events for what changes, until the client goes away, the session is over, or who asked is no longer let in (`lasts`,
+/// `admitted`). `id`: of the request that asked for them.
+pub(super) fn stream(
+    session: &Arc<HttpSession>,
+    filter: Filter,
+    id: Option<&str>,
+    lasts: Option<Duration>,
+    admitted: Admitted,
+) -> Answer {
     let (to, events) = mpsc::channel::<Bytes>(16);
     let (session, id) = (Arc::clone(session), id.map(str::to_owned));
     let mut news = session.passage.news();
@@ -60,6 +87,8 @@ pub(super) fn stream(session: &Arc<HttpSession>, filter: Filter, id: Option<&str
             };
             let mut out = Vec::new();
             match changed {
+                // Before anything is told: what changed may be who may hear of it.
+                _ if !admitted.holds() => before.severed = true,
                 Err(_) => {
                     if to.send(Bytes::from_static(b":\n\n")).await.is_err() {
                         return;

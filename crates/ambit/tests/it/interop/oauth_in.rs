@@ -1,10 +1,10 @@
 //! Agents that come in with access tokens of an issuer that others wrote, and all who come with something else.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ambit::oauth::issuers::{Issuers, Source, Unproven};
 use ambit::world::{Later, NoChance, Real, World};
@@ -14,7 +14,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
 
 use super::house::{House, ledger, page, until};
-use super::http::{ENDPOINT, Heard, INITIALIZE, ask, call, headers, text};
+use super::http::{ENDPOINT, Heard, INITIALIZE, address, ask, call, headers, text};
 use super::issuer::Issuer;
 use crate::peers::{Client, Talk, free_port};
 
@@ -260,6 +260,41 @@ fn only_what_was_released_says_who_comes_in() {
     let last: Value = serde_json::from_str(released.lines().last().unwrap()).unwrap();
     let said = json!(["the client of its access tokens is `other`, not `helper`"]);
     assert_eq!((&last["details"]["widens"], &last["details"]["narrows"]), (&said, &json!([])), "{released}");
+}
+
+#[test]
+fn a_stream_ends_with_the_release_that_let_its_client_in() {
+    let issuer = Issuer::start("helper\nother");
+    let (house, gate) = house(&issuer, "");
+    let token = issuer.token("helper", &gate, "books");
+    let opened = come(&house, &token);
+    let id = opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    let mut stream = TcpStream::connect(address(&house)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let get = format!(
+        "GET {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nAccept: text/event-stream\r\n\
+         Mcp-Session-Id: {id}\r\n\r\n"
+    );
+    stream.write_all(get.as_bytes()).unwrap();
+    let mut rest = String::new();
+    let mut hear = |what: &str| {
+        let begun = Instant::now();
+        while !rest.contains(what) {
+            let mut bytes = [0; 256];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0 && begun.elapsed() < Duration::from_secs(60), "{rest}");
+            rest.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        std::mem::take(&mut rest)
+    };
+    assert!(hear("\r\n\r\n").starts_with("HTTP/1.1 200"));
+    // One that says the same of who comes in is news, and no more.
+    house.release(&page(""));
+    assert!(!hear("prompts/list_changed").contains("0\r\n\r\n"));
+    let toml = house.read("ambit.toml").replace("client = \"helper\"", "client = \"other\"");
+    house.write("ambit.toml", &toml);
+    house.release(&page(""));
+    hear("0\r\n\r\n");
 }
 
 #[test]
