@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::secret::SecretError;
 use super::{System, SystemOauth};
 use crate::upstream::credential::{Credential, Giver, Grant};
-use crate::upstream::http::bearer;
+use crate::upstream::endpoint::bearer;
 use crate::upstream::{HttpSpec, LaunchSpec, Limits, Reach};
 
 impl System {

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::credential::{Credential, Shown};
+use super::endpoint::HttpSpec;
 use super::events::Events;
 use super::message::{self, Failed, Outcome};
-use super::{Event, Limits, Secret, UpstreamError, Watch};
+use super::{Event, Limits, UpstreamError, Watch};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::mcp::headers::{METHOD, NAME, SESSION, VERSION, encoded, named, said_in};
@@ -25,23 +26,6 @@ use crate::gate::mcp::mirrored::{self, Mirrored};
 use crate::gate::rpc::{self, Message};
 use crate::gate::talk::{Talk, Wants};
 use crate::web::{self, CONNECT, Web, is_private};
-
-/// How a server is reached over HTTP. Never printed: its path may hold a secret.
-#[derive(Clone)]
-pub struct HttpSpec {
-    /// Its endpoint.
-    pub url: String,
-    /// What goes with every request, credentials resolved.
-    pub headers: Vec<(String, Secret)>,
-    /// The access token that goes with every request, where there is one; shared by all that reach the server.
-    pub credential: Option<Arc<Credential>>,
-}
-
-impl std::fmt::Debug for HttpSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// A server that is spoken to over HTTP.
 pub(super) struct Remote {
@@ -589,12 +573,6 @@ impl Remote {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The bearer token of a server, as a header.
-#[must_use]
-pub fn bearer(token: &Secret) -> (String, Secret) {
-    (AUTHORIZATION.to_string(), Secret::new(format!("Bearer {}", token.reveal())))
 }
 
 fn is(response: &Response<Incoming>, kind: &str) -> bool {

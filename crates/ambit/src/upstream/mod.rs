@@ -3,6 +3,7 @@
 
 mod calls;
 pub mod credential;
+pub mod endpoint;
 mod events;
 pub mod guard;
 pub mod hello;
@@ -22,8 +23,8 @@ use zeroize::Zeroizing;
 
 use crate::gate::talk::Asks;
 
+pub use endpoint::HttpSpec;
 pub use hello::{Generation, Hello};
-pub use http::HttpSpec;
 pub use mcp::UpstreamServer;
 pub use system::McpSystem;
 
