@@ -24,7 +24,10 @@ use ambit_core::scope::compile::compile;
 use ambit_core::scope::diagnostics::Severity;
 use ambit_core::scope::parse::parse;
 use ambit_core::value::Value;
-use cedar_policy::{Authorizer, Context, Decision as CedarDecision, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, RestrictedExpression};
+use cedar_policy::{
+    Authorizer, Context, Decision as CedarDecision, Entities, Entity, EntityUid, PolicyId, PolicySet, Request,
+    RestrictedExpression,
+};
 
 struct Counting;
 
@@ -62,14 +65,39 @@ fn catalog() -> Catalog {
     let mut catalog = Catalog::new();
     let shop = catalog.add_system(System { name: "shop".into(), kind: SystemKind::Postgres, tags: BTreeSet::new() });
     let desk = catalog.add_system(System { name: "desk".into(), kind: SystemKind::Mcp, tags: BTreeSet::new() });
-    let field = |name: String, t: Type| Field { name, tags: BTreeSet::new(), shape: Shape { types: [t].into(), ..Shape::default() }, required: true };
+    let field = |name: String, t: Type| Field {
+        name,
+        tags: BTreeSet::new(),
+        shape: Shape { types: [t].into(), ..Shape::default() },
+        required: true,
+    };
     for at in 0..RELATIONS {
         let fields = (0..COLUMNS).map(|c| field(format!("c{c}"), Type::Text)).collect();
-        catalog.add_resource(Resource { system: shop, name: format!("r{at}"), kind: ResourceKind::Relation, fields, tags: tags(at), declared: Declared::default(), digest: String::new() });
+        catalog.add_resource(Resource {
+            system: shop,
+            name: format!("r{at}"),
+            kind: ResourceKind::Relation,
+            fields,
+            tags: tags(at),
+            declared: Declared::default(),
+            digest: String::new(),
+        });
     }
     for at in 0..TOOLS {
-        let fields = vec![field("amount".into(), Type::Number), field("currency".into(), Type::Text), field("to".into(), Type::Text)];
-        catalog.add_resource(Resource { system: desk, name: format!("t{at}"), kind: ResourceKind::Tool, fields, tags: tags(at), declared: Declared::default(), digest: String::new() });
+        let fields = vec![
+            field("amount".into(), Type::Number),
+            field("currency".into(), Type::Text),
+            field("to".into(), Type::Text),
+        ];
+        catalog.add_resource(Resource {
+            system: desk,
+            name: format!("t{at}"),
+            kind: ResourceKind::Tool,
+            fields,
+            tags: tags(at),
+            declared: Declared::default(),
+            digest: String::new(),
+        });
     }
     catalog
 }
@@ -86,24 +114,48 @@ fn scope(lines: usize) -> (String, String) {
             0 | 1 => {
                 let r = relation(at) % RELATIONS;
                 read.push_str(&format!("- shop.r{r} (c0, c1, c{})\n", 2 + at % 6));
-                rule("allow", format!("permit(principal, action == Action::\"read\", resource) when {{ resource.table == \"shop.r{r}\" && [\"c0\", \"c1\", \"c{}\"].contains(resource.name) }};", 2 + at % 6));
+                rule(
+                    "allow",
+                    format!(
+                        "permit(principal, action == Action::\"read\", resource) when {{ resource.table == \"shop.r{r}\" && [\"c0\", \"c1\", \"c{}\"].contains(resource.name) }};",
+                        2 + at % 6
+                    ),
+                );
             }
             2 => {
                 let r = relation(at) % RELATIONS;
                 write.push_str(&format!("- update shop.r{r} (c{})\n", at % COLUMNS));
-                rule("allow", format!("permit(principal, action == Action::\"update\", resource) when {{ resource.table == \"shop.r{r}\" && [\"c{}\"].contains(resource.name) }};", at % COLUMNS));
+                rule(
+                    "allow",
+                    format!(
+                        "permit(principal, action == Action::\"update\", resource) when {{ resource.table == \"shop.r{r}\" && [\"c{}\"].contains(resource.name) }};",
+                        at % COLUMNS
+                    ),
+                );
             }
             3 => {
                 let t = relation(at / 5) % 80;
                 let most = 100 + at;
-                write.push_str(&format!("- call desk.t{t} where amount is above 0 and amount is at most {most} and currency is \"EUR\"\n"));
-                rule("allow", format!("permit(principal, action == Action::\"call\", resource == Tool::\"desk.t{t}\") when {{ context.amount > 0 && context.amount <= {most} && context.currency == \"EUR\" }};"));
+                write.push_str(&format!(
+                    "- call desk.t{t} where amount is above 0 and amount is at most {most} and currency is \"EUR\"\n"
+                ));
+                rule(
+                    "allow",
+                    format!(
+                        "permit(principal, action == Action::\"call\", resource == Tool::\"desk.t{t}\") when {{ context.amount > 0 && context.amount <= {most} && context.currency == \"EUR\" }};"
+                    ),
+                );
             }
             _ => {
                 let t = relation(at / 5) % 80;
                 let least = 5_000 + at;
                 confirm.push_str(&format!("- call desk.t{t} where amount is above {least}\n"));
-                rule("confirm", format!("permit(principal, action == Action::\"call\", resource == Tool::\"desk.t{t}\") when {{ context.amount > {least} }};"));
+                rule(
+                    "confirm",
+                    format!(
+                        "permit(principal, action == Action::\"call\", resource == Tool::\"desk.t{t}\") when {{ context.amount > {least} }};"
+                    ),
+                );
             }
         }
     }
@@ -143,7 +195,11 @@ fn requests(lines: usize) -> Vec<Asked> {
                     column: if at % 5 == 2 { at % COLUMNS } else { next(2) },
                     verb: if at % 5 == 2 { Verb::Update } else { Verb::Read },
                 },
-                _ => Asked::Call { tool: if stray { next(TOOLS) } else { relation(at / 5) % 80 }, amount: next(if stray { 9_000 } else { 110 }) as u64, euro: !stray },
+                _ => Asked::Call {
+                    tool: if stray { next(TOOLS) } else { relation(at / 5) % 80 },
+                    amount: next(if stray { 9_000 } else { 110 }) as u64,
+                    euro: !stray,
+                },
             }
         })
         .collect()
@@ -155,7 +211,10 @@ fn reading(catalog: &Catalog, asked: Asked) -> Reading {
         Asked::Column { relation, column, verb } => {
             let resource = catalog.resource_named(system("shop"), &format!("r{relation}")).expect("relation");
             let fields: FieldSet = [column].into_iter().collect();
-            (Effect { verb, resource, fields, extent: Extent::default(), standing: Standing::Own, subject: None }, vec![])
+            (
+                Effect { verb, resource, fields, extent: Extent::default(), standing: Standing::Own, subject: None },
+                vec![],
+            )
         }
         Asked::Call { tool, amount, euro } => {
             let resource = catalog.resource_named(system("desk"), &format!("t{tool}")).expect("tool");
@@ -164,7 +223,17 @@ fn reading(catalog: &Catalog, asked: Asked) -> Reading {
                 ("currency".into(), Value::Text(if euro { "EUR" } else { "USD" }.into())),
                 ("to".into(), Value::Text("dana@acme.example".into())),
             ]);
-            (Effect { verb: Verb::Call, resource, fields: FieldSet::first(3), extent: Extent::default(), standing: Standing::Own, subject: Some(0) }, vec![arguments])
+            (
+                Effect {
+                    verb: Verb::Call,
+                    resource,
+                    fields: FieldSet::first(3),
+                    extent: Extent::default(),
+                    standing: Standing::Own,
+                    subject: Some(0),
+                },
+                vec![arguments],
+            )
         }
     };
     Reading { effects: [effect].into_iter().collect(), unread: vec![], values }
@@ -175,7 +244,8 @@ fn uid(kind: &str, id: &str) -> EntityUid {
 }
 
 fn entities() -> Entities {
-    let mut all: Vec<Entity> = ["backup", "infrastructure"].iter().map(|t| Entity::new_no_attrs(uid("Label", t), HashSet::new())).collect();
+    let mut all: Vec<Entity> =
+        ["backup", "infrastructure"].iter().map(|t| Entity::new_no_attrs(uid("Label", t), HashSet::new())).collect();
     let parents = |at: usize| tags(at).iter().map(|t| uid("Label", t)).collect::<HashSet<_>>();
     for at in 0..RELATIONS {
         for c in 0..COLUMNS {
@@ -195,26 +265,46 @@ fn entities() -> Entities {
 fn cedar_request(asked: Asked) -> Request {
     let agent = uid("Agent", "bench");
     match asked {
-        Asked::Column { relation, column, verb } => {
-            Request::new(agent, uid("Action", verb.word()), uid("Column", &format!("shop.r{relation}.c{column}")), Context::empty(), None).expect("request")
-        }
+        Asked::Column { relation, column, verb } => Request::new(
+            agent,
+            uid("Action", verb.word()),
+            uid("Column", &format!("shop.r{relation}.c{column}")),
+            Context::empty(),
+            None,
+        )
+        .expect("request"),
         Asked::Call { tool, amount, euro } => {
             let context = Context::from_pairs([
                 ("amount".to_owned(), RestrictedExpression::new_long(amount as i64)),
                 ("currency".to_owned(), RestrictedExpression::new_string(if euro { "EUR" } else { "USD" }.to_owned())),
                 ("to".to_owned(), RestrictedExpression::new_string("dana@acme.example".to_owned())),
             ]);
-            Request::new(agent, uid("Action", "call"), uid("Tool", &format!("desk.t{tool}")), context.expect("context"), None).expect("request")
+            Request::new(
+                agent,
+                uid("Action", "call"),
+                uid("Tool", &format!("desk.t{tool}")),
+                context.expect("context"),
+                None,
+            )
+            .expect("request")
         }
     }
 }
 
 /// Any error, or a denial with reasons: never. A denial without: outside. An allowance with a confirm among its reasons: confirm.
-fn cedar_verdict(authorizer: &Authorizer, request: &Request, policies: &PolicySet, entities: &Entities, confirms: &HashSet<PolicyId>) -> Verdict {
+fn cedar_verdict(
+    authorizer: &Authorizer,
+    request: &Request,
+    policies: &PolicySet,
+    entities: &Entities,
+    confirms: &HashSet<PolicyId>,
+) -> Verdict {
     let response = authorizer.is_authorized(request, policies, entities);
     let mut reasons = response.diagnostics().reason();
     match response.decision() {
-        CedarDecision::Deny if response.diagnostics().errors().next().is_some() || reasons.next().is_some() => Verdict::Refuse,
+        CedarDecision::Deny if response.diagnostics().errors().next().is_some() || reasons.next().is_some() => {
+            Verdict::Refuse
+        }
         CedarDecision::Deny => Verdict::Hold,
         CedarDecision::Allow if reasons.any(|r| confirms.contains(r)) => Verdict::Hold,
         CedarDecision::Allow => Verdict::Allow,
@@ -236,19 +326,41 @@ fn compiled(page: &str, catalog: &Arc<Catalog>) -> Policy {
 
 fn main() {
     let catalog = Arc::new(catalog());
-    println!("| lines | ambit, allowed | ambit, all | allocations on the allow path | Cedar 4.14, all | Cedar allocations | ratio | read the page | compile it |");
+    println!(
+        "| lines | ambit, allowed | ambit, all | allocations on the allow path | Cedar 4.14, all | Cedar allocations | ratio | read the page | compile it |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for lines in [30, 100, 1_000] {
         let (page, cedar) = scope(lines);
-        let parse_ms = median((0..9).map(|_| { let start = Instant::now(); black_box(parse(&page)); start.elapsed().as_secs_f64() * 1e3 }).collect());
-        let both_ms = median((0..9).map(|_| { let start = Instant::now(); black_box(compiled(&page, &catalog)); start.elapsed().as_secs_f64() * 1e3 }).collect());
+        let parse_ms = median(
+            (0..9)
+                .map(|_| {
+                    let start = Instant::now();
+                    black_box(parse(&page));
+                    start.elapsed().as_secs_f64() * 1e3
+                })
+                .collect(),
+        );
+        let both_ms = median(
+            (0..9)
+                .map(|_| {
+                    let start = Instant::now();
+                    black_box(compiled(&page, &catalog));
+                    start.elapsed().as_secs_f64() * 1e3
+                })
+                .collect(),
+        );
         let policy = compiled(&page, &catalog);
         let asked = requests(lines);
         let readings: Vec<Reading> = asked.iter().map(|a| reading(&catalog, *a)).collect();
         let facts = Facts { now: None, task: None, usage: &Unused };
 
         let policies = PolicySet::from_str(&cedar).expect("policies");
-        let confirms: HashSet<PolicyId> = policies.policies().filter(|p| p.annotation("outcome") == Some("confirm")).map(|p| p.id().clone()).collect();
+        let confirms: HashSet<PolicyId> = policies
+            .policies()
+            .filter(|p| p.annotation("outcome") == Some("confirm"))
+            .map(|p| p.id().clone())
+            .collect();
         let entities = entities();
         let authorizer = Authorizer::new();
         let cedar_requests: Vec<Request> = asked.iter().map(|a| cedar_request(*a)).collect();
@@ -256,10 +368,15 @@ fn main() {
         for (reading, request) in readings.iter().zip(&cedar_requests) {
             let ours = decide(&policy, reading, &facts).verdict;
             verdicts[ours as usize] += 1;
-            assert_eq!(ours, cedar_verdict(&authorizer, request, &policies, &entities, &confirms), "the two engines disagree on {request:?}");
+            assert_eq!(
+                ours,
+                cedar_verdict(&authorizer, request, &policies, &entities, &confirms),
+                "the two engines disagree on {request:?}"
+            );
         }
 
-        let allowed: Vec<&Reading> = readings.iter().filter(|r| decide(&policy, r, &facts).verdict == Verdict::Allow).collect();
+        let allowed: Vec<&Reading> =
+            readings.iter().filter(|r| decide(&policy, r, &facts).verdict == Verdict::Allow).collect();
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         for reading in &allowed {
             black_box(decide(&policy, reading, &facts));
@@ -295,6 +412,12 @@ fn main() {
             their / our,
             both_ms - parse_ms,
         );
-        eprintln!("{lines} lines: {} allowed, {} held, {} refused, no disagreement in {} requests", verdicts[0], verdicts[1], verdicts[2], readings.len());
+        eprintln!(
+            "{lines} lines: {} allowed, {} held, {} refused, no disagreement in {} requests",
+            verdicts[0],
+            verdicts[1],
+            verdicts[2],
+            readings.len()
+        );
     }
 }

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const AT_ONCE: usize = 64;
-const TURNS: usize = 8;
+const TURNS: usize = 4;
 const TURN: Duration = Duration::from_secs(2);
-const AGENTS: usize = 64;
-// As many as one agent may have.
-const SESSIONS: usize = 16;
+const AGENTS: usize = 67;
+// One less than one agent may have: the calls before have one of the first agent.
+const SESSIONS: usize = 15;
 
 fn main() -> Result<()> {
     let said: Vec<String> = std::env::args().skip(1).collect();
@@ -78,7 +78,10 @@ fn measure(ambit: &Path) -> Result<()> {
     }
     std::thread::sleep(Duration::from_secs(2));
     let weighs = mib(resident(house.daemon.id())?);
-    println!("| with {} clients of {AGENTS} agents connected, each with its stream open | {weighs:.1} |", connected.len());
+    println!(
+        "| with {} clients of {AGENTS} agents connected, each with its stream open | {weighs:.1} |",
+        connected.len()
+    );
     Ok(())
 }
 
@@ -139,7 +142,8 @@ fn request(method: &str, path: &str, token: &str, more: &str, body: &str) -> Vec
 
 /// A client that shook hands and has its stream open.
 fn connect(port: u16, path: &str, token: &str) -> Result<Connection> {
-    let opening = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
+    let opening =
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#;
     let mut connection = Connection::open(port)?;
     let (status, _) = connection.ask(&request("POST", path, token, "", opening))?;
     let session = connection.session.clone().ok_or_else(|| format!("{status}: no session"))?;

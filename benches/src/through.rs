@@ -118,7 +118,9 @@ fn measure(ambit: &Path) -> Result<()> {
             println!("| {what}{how} ({rounds} each, in turns) | {without} | {with} | {added:.1?} |");
             if !commits.is_empty() {
                 let commits = Spread::of(commits);
-                println!("| one commit{how}: {COMMIT} bytes and `fdatasync`, in turns with the writes | {commits} | | | |");
+                println!(
+                    "| one commit{how}: {COMMIT} bytes and `fdatasync`, in turns with the writes | {commits} | | | |"
+                );
             }
         }
         if awake {
@@ -132,7 +134,8 @@ fn measure(ambit: &Path) -> Result<()> {
     }
     println!("\n| processor time a call | the server | `ambit mcp` | the daemon |\n|---|---|---|---|");
     for (what, times) in spent {
-        let [server, pipe, daemon] = times.map(|time| if time.is_zero() { String::new() } else { format!("{time:.1?}") });
+        let [server, pipe, daemon] =
+            times.map(|time| if time.is_zero() { String::new() } else { format!("{time:.1?}") });
         println!("| {what} | {server} | {pipe} | {daemon} |");
     }
     drop(direct);
