@@ -1,16 +1,15 @@
 //! Callers' tokens: `ambit_caller_ID_SECRET`, with which a program opens tasks and nothing else. Made as agents' tokens
 //! are, and kept apart from them (`caller-token/CALLER/ID`): neither is ever found where the other is looked for.
 
-use ambit_core::action::Digest;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use super::kept::{self, Kept};
 use super::names::name;
 use super::token::TokenError;
 use super::{Secret, hex};
 use crate::journal::{Entry, Journal, Kind};
-use crate::store::{Durability, Found, Put, Store};
+use crate::store::{Durability, Put, Store};
 
 /// How every caller's token begins.
 pub const PREFIX: &str = "ambit_caller_";
@@ -32,16 +31,30 @@ pub struct CallerToken {
     hash: String,
 }
 
-/// What a presented token is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented {
-    /// A caller's, in force.
-    Valid(CallerToken),
-    /// A caller's, revoked: something to look into.
-    Revoked(CallerToken),
-    /// No caller's.
-    Unknown,
+impl Kept for CallerToken {
+    const PREFIX: &'static str = PREFIX;
+    const PLACE: &'static str = "caller-token/";
+    const HASHED: &'static str = "ambit/caller-token/1";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn whose(&self) -> &str {
+        &self.caller
+    }
+
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn is_revoked(&self) -> bool {
+        self.revoked_at.is_some()
+    }
 }
+
+/// What a presented token is.
+pub type Presented = kept::Presented<CallerToken>;
 
 /// Makes a token for a caller, recorded and durable. Its text is given once, here.
 ///
@@ -57,10 +70,10 @@ pub async fn make(journal: &Journal, caller: &str, made_by: &str) -> Result<(Sec
         made_at: journal.world().now().0,
         made_by: made_by.into(),
         revoked_at: None,
-        hash: hash(&id, &digits).to_string(),
+        hash: kept::hash::<CallerToken>(&id, &digits),
         id,
     };
-    let text = Secret::from(format!("{PREFIX}{}_{}", token.id, *digits));
+    let text = kept::text::<CallerToken>(&token.id, &digits);
     let (entry, put) = change(&token, 0, Some(made_by), "made")?;
     journal.write(vec![entry], vec![put], Durability::Now).await?;
     Ok((text, token))
@@ -71,17 +84,7 @@ pub async fn make(journal: &Journal, caller: &str, made_by: &str) -> Result<(Sec
 /// # Errors
 /// When the store fails; nobody is let in then.
 pub fn verify(store: &dyn Store, presented: &str) -> Result<Presented, TokenError> {
-    let parts = presented.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
-    let Some((id, secret)) = parts.filter(|(id, secret)| id.len() == 16 && secret.len() == 64) else {
-        return Ok(Presented::Unknown);
-    };
-    let Some((token, _)) = find(store, id)? else { return Ok(Presented::Unknown) };
-    let same: bool = hash(id, secret).to_string().as_bytes().ct_eq(token.hash.as_bytes()).into();
-    Ok(match (same, token.revoked_at) {
-        (false, _) => Presented::Unknown,
-        (true, Some(_)) => Presented::Revoked(token),
-        (true, None) => Presented::Valid(token),
-    })
+    kept::verify(store, presented)
 }
 
 /// Revokes a caller's token, recorded and durable; what it opened stays open. To revoke it again changes nothing.
@@ -89,7 +92,8 @@ pub fn verify(store: &dyn Store, presented: &str) -> Result<Presented, TokenErro
 /// # Errors
 /// `Unknown` when there is none of that id.
 pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<CallerToken, TokenError> {
-    let (mut token, version) = find(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
+    let (mut token, version) =
+        kept::find::<CallerToken>(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
     if token.revoked_at.is_none() {
         token.revoked_at = Some(journal.world().now().0);
         let (entry, put) = change(&token, version, by, "revoked")?;
@@ -103,35 +107,13 @@ pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<Cal
 /// # Errors
 /// When the store fails or holds something else.
 pub fn list(store: &dyn Store) -> Result<Vec<CallerToken>, TokenError> {
-    store.scan("caller-token/")?.iter().map(read).collect()
+    store.scan("caller-token/")?.iter().map(kept::read).collect()
 }
 
 fn change(token: &CallerToken, expect: u64, by: Option<&str>, change: &str) -> Result<(Entry, Put), TokenError> {
-    let key = key(token);
-    let value = serde_json::to_vec(token).map_err(|_| TokenError::Malformed(key.clone()))?;
     let details = serde_json::json!({ "change": change, "token": token.id, "caller": token.caller });
     let entry = Entry { person: by.map(Into::into), details, ..Entry::new(Kind::Token) };
-    Ok((entry, Put { key, expect, value: Some(value) }))
-}
-
-fn find(store: &dyn Store, id: &str) -> Result<Option<(CallerToken, u64)>, TokenError> {
-    let found = store.scan("caller-token/")?.into_iter().find(|found| found.key.rsplit('/').next() == Some(id));
-    found.map(|found| Ok((read(&found)?, found.version))).transpose()
-}
-
-fn read(found: &Found) -> Result<CallerToken, TokenError> {
-    serde_json::from_slice(&found.value)
-        .ok()
-        .filter(|token| key(token) == found.key)
-        .ok_or_else(|| TokenError::Malformed(found.key.clone()))
-}
-
-fn key(token: &CallerToken) -> String {
-    format!("caller-token/{}/{}", token.caller, token.id)
-}
-
-fn hash(id: &str, secret: &str) -> Digest {
-    Digest::of("ambit/caller-token/1", &[id.as_bytes(), secret.as_bytes()])
+    Ok((entry, kept::put(token, expect)?))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod hex;
 pub mod installation;
+pub mod kept;
 pub mod names;
 pub mod passphrase;
 pub mod people;

@@ -1,14 +1,13 @@
 //! Agents' tokens: `ambit_ID_SECRET`, made by us from 256 random bits, kept hashed under `token/AGENT/ID`.
 
-use ambit_core::action::Digest;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::kept::{self, Kept};
 use super::names::{NotAName, name};
 use super::{Secret, hex};
 use crate::journal::{Entry, Journal, JournalError, Kind};
-use crate::store::{Durability, Found, Put, Store, StoreError};
+use crate::store::{Durability, Put, Store, StoreError};
 use crate::world::NoChance;
 
 /// How every token begins, so that one is recognised where it does not belong.
@@ -37,16 +36,30 @@ pub struct Token {
     hash: String,
 }
 
-/// What a presented token is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented {
-    /// One of ours, in force.
-    Valid(Token),
-    /// One of ours, revoked: something to look into.
-    Revoked(Token),
-    /// None of ours.
-    Unknown,
+impl Kept for Token {
+    const PREFIX: &'static str = PREFIX;
+    const PLACE: &'static str = "token/";
+    const HASHED: &'static str = "ambit/token/1";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn whose(&self) -> &str {
+        &self.agent
+    }
+
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn is_revoked(&self) -> bool {
+        self.revoked_at.is_some()
+    }
 }
+
+/// What a presented token is.
+pub type Presented = kept::Presented<Token>;
 
 /// Why a token could not be made, verified or revoked.
 #[derive(Debug, thiserror::Error)]
@@ -144,10 +157,10 @@ pub fn draw_from(
         held_by: held_by.map(Into::into),
         task: task.map(Into::into),
         revoked_at: None,
-        hash: hash(&id, &digits).to_string(),
+        hash: kept::hash::<Token>(&id, &digits),
         id,
     };
-    let text = Secret::from(format!("{PREFIX}{}_{}", token.id, *digits));
+    let text = kept::text::<Token>(&token.id, &digits);
     let (entry, put) = change(&token, 0, made_by, "made")?;
     Ok(Drawn { text, token, entry, put })
 }
@@ -158,9 +171,10 @@ pub fn draw_from(
 /// When the store fails.
 pub fn text_again(store: &dyn Store, id: &str, secret: &[u8; 32]) -> Result<Option<Secret>, TokenError> {
     let digits = Zeroizing::new(hex::write(secret));
-    let text = Zeroizing::new(format!("{PREFIX}{id}_{}", *digits));
-    Ok(match verify(store, &text)? {
-        Presented::Valid(_) => Some(Secret::from(text.to_string())),
+    let text = kept::text::<Token>(id, &digits);
+    let known = text.expose_text().map_or(Ok(Presented::Unknown), |text| verify(store, text))?;
+    Ok(match known {
+        Presented::Valid(_) => Some(text),
         Presented::Revoked(_) | Presented::Unknown => None,
     })
 }
@@ -170,17 +184,7 @@ pub fn text_again(store: &dyn Store, id: &str, secret: &[u8; 32]) -> Result<Opti
 /// # Errors
 /// When the store fails; nobody is let in then.
 pub fn verify(store: &dyn Store, presented: &str) -> Result<Presented, TokenError> {
-    let parts = presented.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_'));
-    let Some((id, secret)) = parts.filter(|(id, secret)| id.len() == 16 && secret.len() == 64) else {
-        return Ok(Presented::Unknown);
-    };
-    let Some((token, _)) = find(store, id)? else { return Ok(Presented::Unknown) };
-    let same: bool = hash(id, secret).to_string().as_bytes().ct_eq(token.hash.as_bytes()).into();
-    Ok(match (same, token.revoked_at) {
-        (false, _) => Presented::Unknown,
-        (true, Some(_)) => Presented::Revoked(token),
-        (true, None) => Presented::Valid(token),
-    })
+    kept::verify(store, presented)
 }
 
 /// Revokes a token, recorded and durable. To revoke it again changes nothing.
@@ -200,7 +204,8 @@ pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<Tok
 /// # Errors
 /// As [`revoke`].
 pub fn revocation(journal: &Journal, id: &str, by: Option<&str>) -> Result<(Token, Option<(Entry, Put)>), TokenError> {
-    let (mut token, version) = find(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
+    let (mut token, version) =
+        kept::find::<Token>(&**journal.store(), id)?.ok_or_else(|| TokenError::Unknown(id.into()))?;
     if token.revoked_at.is_some() {
         return Ok((token, None));
     }
@@ -217,7 +222,7 @@ pub fn revocation(journal: &Journal, id: &str, by: Option<&str>) -> Result<(Toke
 pub fn outlived(store: &dyn Store, agent: &str, before: i64) -> Result<Vec<Put>, TokenError> {
     let mut puts = Vec::new();
     for found in store.scan(&format!("token/{}/", name(agent)?))? {
-        let token = read(&found)?;
+        let token: Token = kept::read(&found)?;
         if token.task.is_some() && token.revoked_at.is_some_and(|at| at < before) {
             puts.push(Put { key: found.key, expect: found.version, value: None });
         }
@@ -234,40 +239,17 @@ pub fn list(store: &dyn Store, agent: Option<&str>) -> Result<Vec<Token>, TokenE
         Some(agent) => format!("token/{}/", name(agent)?),
         None => "token/".into(),
     };
-    store.scan(&prefix)?.iter().map(read).collect()
+    store.scan(&prefix)?.iter().map(kept::read).collect()
 }
 
 fn change(token: &Token, expect: u64, by: Option<&str>, change: &str) -> Result<(Entry, Put), TokenError> {
-    let key = key(token);
-    let value = serde_json::to_vec(token).map_err(|_| TokenError::Malformed(key.clone()))?;
     let mut details = serde_json::json!({"change": change, "token": token.id});
     if let (Some(task), Some(details)) = (&token.task, details.as_object_mut()) {
         details.insert("task".into(), task.as_str().into());
     }
     let entry =
         Entry { agent: Some(token.agent.clone()), person: by.map(Into::into), details, ..Entry::new(Kind::Token) };
-    Ok((entry, Put { key, expect, value: Some(value) }))
-}
-
-fn find(store: &dyn Store, id: &str) -> Result<Option<(Token, u64)>, TokenError> {
-    let found = store.scan("token/")?.into_iter().find(|found| found.key.rsplit('/').next() == Some(id));
-    found.map(|found| Ok((read(&found)?, found.version))).transpose()
-}
-
-fn read(found: &Found) -> Result<Token, TokenError> {
-    serde_json::from_slice(&found.value)
-        .ok()
-        .filter(|token| key(token) == found.key)
-        .ok_or_else(|| TokenError::Malformed(found.key.clone()))
-}
-
-fn key(token: &Token) -> String {
-    format!("token/{}/{}", token.agent, token.id)
-}
-
-/// A plain hash is enough: what is hashed has 256 random bits, and nobody tries those.
-fn hash(id: &str, secret: &str) -> Digest {
-    Digest::of("ambit/token/1", &[id.as_bytes(), secret.as_bytes()])
+    Ok((entry, kept::put(token, expect)?))
 }
 
 #[cfg(test)]

@@ -136,11 +136,6 @@ impl Form {
         }
     }
 
-    /// Writes the message that asks the client for something before it is answered.
-    pub(super) fn question(self, out: &mut Vec<u8>, id: &str, result: &[u8]) {
-        rpc::result(out, id, result);
-    }
-
     /// The result with what this generation adds, otherwise byte for byte.
     fn complete(self, result: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
         let raw: &RawValue = serde_json::from_slice(result).map_err(|_| "the live system answered with no JSON")?;

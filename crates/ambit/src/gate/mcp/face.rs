@@ -383,7 +383,7 @@ impl Face {
                 self.see_through(id, call, form, talk, out).await;
             }
             // It is asked again.
-            None => self.park(id, call, asking, form, out),
+            None => self.park(id, call, asking, out),
         }
     }
 
@@ -408,13 +408,13 @@ impl Face {
                 }
                 reply::write(out, id, &answer, call.wants, form);
             }
-            Reached::Question(asking) => self.park(id, call, asking, form, out),
+            Reached::Question(asking) => self.park(id, call, asking, out),
         }
     }
 
-    fn park(&self, id: &str, call: UnderWay, asking: Asking, form: Form, out: &mut Vec<u8>) {
+    fn park(&self, id: &str, call: UnderWay, asking: Asking, out: &mut Vec<u8>) {
         match self.passage.chance() {
-            Some(state) => form.question(out, id, &self.parked.park(state, call, asking)),
+            Some(state) => rpc::result(out, id, &self.parked.park(state, call, asking)),
             None => rpc::error(out, Some(id), code::INTERNAL, "there is no randomness; try again"),
         }
     }

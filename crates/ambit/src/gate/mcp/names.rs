@@ -90,11 +90,6 @@ impl Names {
             None => Named::None,
         }
     }
-
-    /// Names that more than one of the list would have: an error wherever a person can mend it.
-    pub fn collisions(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, place)| place.is_none()).map(|(name, _)| name.as_str())
-    }
 }
 
 #[cfg(test)]
@@ -139,7 +134,6 @@ mod tests {
         assert_eq!(names.get("a__b__c"), Named::Several);
         assert_eq!(names.get("a__d"), Named::One(2));
         assert_eq!(names.get("a__e"), Named::None);
-        assert_eq!(names.collisions().collect::<Vec<_>>(), ["a__b__c"]);
     }
 
     proptest! {

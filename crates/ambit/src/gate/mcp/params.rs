@@ -12,8 +12,9 @@ pub(super) struct Params<'a> {
     members: Members<'a>,
 }
 
-// What a client tells about the request itself: nobody reads it here, so it goes no further. It is also what differs
-// between two askings of the same thing (a progress token, the id of a model's turn), which are one action.
+// What a client tells about the request itself goes no further: what of it is read here (`aside.rs`) is said to a server in
+// words of our own, and what is not must not reach one that reads it. It is also what differs between two askings of the
+// same thing (a progress token, the id of a model's turn), which are one action.
 const ASIDE: &str = "_meta";
 
 impl<'a> Params<'a> {
