@@ -1,7 +1,9 @@
 //! What is said while a call is under way: how far it is, what the server logs, that nobody waits any more. Official
 //! clients in front, a server on the official SDK behind, over both wires and in both generations.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -32,7 +34,7 @@ struct Walk {
 
 const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nWalks.\n\n\
     ## It can read\n\n- walker.resource where uri is \"board://notes\"\n- walker.prompt where name is \"greet\"\n\n\
-    ## It can write\n\n- call walker.walk\n- call walker.wait\n- call walker.touch\n\n\
+    ## It can write\n\n- call walker.walk\n- call walker.wait\n- call walker.touch\n- call walker.ask\n\n\
     ## A human must confirm\n\n- read walker.resource where uri is \"board://plans\"\n\n\
     ## It cannot touch\n\n- walker.resource where uri is \"board://secrets\"\n\n\
     ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| Walk | `walker.walk {\"steps\": 2}` | allow |\n";
@@ -55,7 +57,7 @@ impl Walk {
             }
         };
         let toml = format!(
-            "[systems.walker]\nkind = \"mcp\"\n{reached}\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[systems.walker]\nkind = \"mcp\"\n{reached}\nmay-ask = [\"elicitation\"]\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [agents.helper]\nscope = \"SCOPE.md\"\nsystems = [\"walker\"]\ntool-names = \"own\"\n"
         );
         Walk { house: House::new(&toml).open(PAGE), _endpoint: endpoint, _place: place, ran }
@@ -187,4 +189,52 @@ fn an_argument_is_completed_where_what_it_is_for_may_be_read() {
         assert!(walker.ran().contains("complete Len") && !walker.ran().contains("complete secr"), "{}", walker.ran());
         assert_eq!(walker.house.waiting(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn an_answer_reaches_the_server_once_it_is_on_record_and_not_under_another_release() {
+    let walker = Walk::open(Behind::Stdio);
+    let gate = walker.house.gate();
+    let mut client =
+        Command::new(&gate[0]).args(&gate[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut to, mut from) = (client.stdin.take().unwrap(), BufReader::new(client.stdout.take().unwrap()));
+    // Over the pipe, where nothing else looks at what is in force before the call goes on.
+    let mut ask = |more: Value| -> Value {
+        let mut params = json!({ "name": "ask", "arguments": {}, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": { "elicitation": {} },
+        } });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        writeln!(to, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params })).unwrap();
+        loop {
+            let mut line = String::new();
+            assert!(from.read_line(&mut line).unwrap() > 0, "the gate is gone");
+            let said: Value = serde_json::from_str(&line).unwrap();
+            if said["id"] == 1 {
+                return said;
+            }
+        }
+    };
+    let answered = |question: &Value| {
+        let question = &question["result"];
+        assert_eq!(question["resultType"], "input_required", "{question}");
+        let mut replies = serde_json::Map::new();
+        for key in question["inputRequests"].as_object().unwrap().keys() {
+            replies.insert(key.clone(), json!({ "action": "accept", "content": { "name": "Lena" } }));
+        }
+        json!({ "inputResponses": replies, "requestState": question["requestState"] })
+    };
+    let again = answered(&ask(json!({})));
+    assert_eq!(ask(again.clone())["result"]["content"][0]["text"], "heard");
+    let told = walker.house.ambit(&["journal", "export"]).out;
+    assert_eq!(told.matches("a server's question goes back answered").count(), 1, "{told}");
+    assert_eq!(ask(again)["error"]["code"], -32602, "it goes on once");
+    // While the client thinks, people put another page in force.
+    let question = ask(json!({}));
+    walker.house.release(&PAGE.replace("- call walker.wait\\n", "").replace("Walks.", "Walks on."));
+    let said = ask(answered(&question));
+    assert_ne!(said["result"]["content"][0]["text"], "heard", "{said}");
+    assert_eq!(walker.ran().matches("heard").count(), 1, "{}", walker.ran());
+    let _ = client.kill();
+    let _ = client.wait();
 }
