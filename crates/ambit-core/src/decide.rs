@@ -71,6 +71,10 @@ pub fn decide(policy: &Policy, reading: &Reading, facts: &Facts<'_>) -> Decision
             said.ask(None);
         }
     }
+    if !reading.built_in.is_empty() {
+        let why = Why::BuiltIn;
+        said.ground(Ground { verdict: Verdict::Allow, line: None, effect: None, unread: None, why });
+    }
     if said.grounds.is_empty() {
         // A reading in which nothing was asked for is not a harmless action, it is a failure to read.
         said.ground(Ground { verdict: Verdict::Hold, line: None, effect: None, unread: None, why: Why::Unread });

@@ -87,6 +87,8 @@ pub enum Why {
     UnknownResource,
     /// What the call gives back has fields that the line is about.
     Returned,
+    /// It touches nothing that a line could name.
+    BuiltIn,
 }
 
 /// What execution must prove before it may stand.

@@ -70,6 +70,10 @@ fn why(policy: &Policy, reading: &Reading, ground: &Ground, line: Option<&Policy
             format!("{}, and something it cannot touch lies within reach", unread_words(reading, ground))
         }
         Why::Unread => format!("{}, so a human decides first", unread_words(reading, ground)),
+        Why::BuiltIn => format!(
+            "it touches nothing that a line could name: {}",
+            reading.built_in.iter().map(|one| one.words()).collect::<Vec<_>>().join("; ")
+        ),
         Why::UnknownResource => "it names something that was never looked at".to_owned(),
         Why::Returned => {
             format!(
@@ -162,7 +166,7 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
     let rank = |g: &&&Ground| match g.why {
         Why::Matches | Why::FiresInDoubt | Why::Returned => 0,
         Why::OverLimit | Why::LimitUnknown => 1,
-        Why::Outside | Why::Unread | Why::UnreadNearCannot | Why::UnknownResource => 2,
+        Why::Outside | Why::Unread | Why::UnreadNearCannot | Why::UnknownResource | Why::BuiltIn => 2,
         Why::TestFails | Why::TestUnknown | Why::FieldNotCovered | Why::Ended => 3,
     };
     let with_line = strictest.iter().min_by_key(rank);

@@ -67,7 +67,7 @@ impl Request {
                 Truth::from(self.has_run(&wanted))
             }
             Value::Number(number) => self.names_number(*number),
-            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => Truth::Unknown,
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) | Value::Unknown => Truth::Unknown,
         }
     }
 

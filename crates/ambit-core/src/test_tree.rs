@@ -27,8 +27,8 @@ type Alternatives = SmallVec<[Check; 1]>;
 enum Found<'a> {
     Nothing,
     Value(&'a Value),
-    /// A step leads into something that has no members.
-    WrongType,
+    /// A step leads into something that has no members, or nobody knows what stands there.
+    Untold,
 }
 
 /// Over an array: every element, or one and the same.
@@ -99,7 +99,7 @@ impl TestTree {
         let mut all = Truth::Yes;
         for (steps, checks) in &self.plain {
             all = all.and(match find(value, steps) {
-                Found::WrongType => Truth::Unknown,
+                Found::Untold => Truth::Unknown,
                 Found::Nothing => any(checks, None, task),
                 Found::Value(found) => any(checks, Some(found), task),
             });
@@ -110,7 +110,7 @@ impl TestTree {
         }
         for (steps, below) in &self.arrays {
             all = all.and(match find(value, steps) {
-                Found::WrongType => Truth::Unknown,
+                Found::Untold => Truth::Unknown,
                 Found::Nothing => below.ask(&Value::Null, task, over),
                 Found::Value(Value::List(elements)) => {
                     let each = elements.iter().map(|element| below.ask(element, task, over));
@@ -140,10 +140,14 @@ fn find<'a>(value: &'a Value, steps: &[Box<str>]) -> Found<'a> {
                 None => return Found::Nothing,
             },
             Value::Null => return Found::Nothing,
-            _ => return Found::WrongType,
+            _ => return Found::Untold,
         };
     }
-    if *at == Value::Null { Found::Nothing } else { Found::Value(at) }
+    match at {
+        Value::Null => Found::Nothing,
+        Value::Unknown => Found::Untold,
+        _ => Found::Value(at),
+    }
 }
 
 /// The sum of what stands at a path, for limits `of` it. `None` when something there is no number, is negative, or

@@ -17,6 +17,8 @@ pub enum Value {
     List(Vec<Value>),
     /// An object, in the order it was written; keys are unique.
     Map(Vec<(String, Value)>),
+    /// Something that nobody knows yet: a column of a row that only the database sees. No JSON is read as this.
+    Unknown,
 }
 
 /// The value of "nothing was given".

@@ -7,6 +7,7 @@ use ambit_core::value::Value;
 use thiserror::Error;
 
 use crate::json::{self, JsonError, Limits};
+use crate::sql::asked::{self, Asked};
 
 /// An action in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +75,26 @@ impl Attempt {
         }
     }
 
-    /// The action that the gate would make of it for an agent; `None` for a statement, which no gate reads yet.
+    /// The action that the gate would make of it for an agent.
     #[must_use]
-    pub fn action(&self, catalog: &Catalog, agent: &str, session: &str, task: Option<&str>) -> Option<Action> {
-        let Attempt::Call { system, name, arguments } = self else { return None };
+    pub fn action(&self, catalog: &Catalog, agent: &str, session: &str, task: Option<&str>) -> Action {
+        let made = |gate, system: &str, operation: &str, name: &str, payload| Action {
+            agent: agent.to_owned(),
+            gate,
+            session: session.to_owned(),
+            task: task.map(str::to_owned),
+            system: system.to_owned(),
+            operation: operation.to_owned(),
+            name: name.to_owned(),
+            payload,
+        };
+        let (system, name, arguments) = match self {
+            Attempt::Call { system, name, arguments } => (system, name, arguments),
+            Attempt::Sql { system, statement } => {
+                let payload = Asked::plain(statement).payload();
+                return made(Gate::Postgres, system, asked::OPERATION, asked::NAME, payload);
+            }
+        };
         let found = catalog.system_named(system).and_then(|id| catalog.resource_named(id, name));
         let kind = found.and_then(|id| catalog.resource(id)).map_or(ResourceKind::Tool, |resource| resource.kind);
         let text = |member: &str| match json::read(arguments.as_bytes()).ok()?.get(member) {
@@ -89,16 +106,7 @@ impl Attempt {
             ResourceKind::Prompt => ("prompts/get", text("name").unwrap_or_default(), arguments.clone()),
             _ => ("tools/call", name.clone(), call_params(name, arguments)),
         };
-        Some(Action {
-            agent: agent.to_owned(),
-            gate: Gate::Mcp,
-            session: session.to_owned(),
-            task: task.map(str::to_owned),
-            system: system.clone(),
-            operation: operation.to_owned(),
-            name,
-            payload: payload.into_bytes(),
-        })
+        made(Gate::Mcp, system, operation, &name, payload.into_bytes())
     }
 }
 
@@ -216,7 +224,7 @@ mod tests {
             catalog.add_resource(resource).unwrap();
         }
         let framed = |line: &str| {
-            let action = Attempt::parse(line).unwrap().action(&catalog, "a", "s", None).unwrap();
+            let action = Attempt::parse(line).unwrap().action(&catalog, "a", "s", None);
             (action.operation, action.name, String::from_utf8(action.payload).unwrap())
         };
         let is =
@@ -230,6 +238,7 @@ mod tests {
             is("resources/read", "file:///a", "{\"uri\":\"file:///a\"}")
         );
         assert_eq!(framed("docs.prompt {\"name\":\"x\"}"), is("prompts/get", "x", "{\"name\":\"x\"}"));
+        assert_eq!(framed("docs: SELECT 1"), is("statement", "sql", "{\"statement\":\"SELECT 1\"}"));
         assert_eq!(
             framed("docs.\"un\"\"known\""),
             is("tools/call", "un\"known", "{\"name\":\"un\\\"known\",\"arguments\":{}}")

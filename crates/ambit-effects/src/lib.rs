@@ -9,6 +9,7 @@ pub mod definition;
 pub mod fuzzing;
 pub mod json;
 pub mod mcp;
+pub mod readers;
 pub mod schema;
 pub mod sql;
 pub mod token;

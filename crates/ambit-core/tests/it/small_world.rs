@@ -266,5 +266,5 @@ pub fn call_of(catalog: &Catalog, id: ResourceId, arguments: Value) -> Reading {
         standing: Standing::Declared,
         subject: None,
     });
-    Reading { effects: std::iter::once(own).chain(declared).collect(), unread: vec![], values: vec![arguments] }
+    Reading { effects: std::iter::once(own).chain(declared).collect(), values: vec![arguments], ..Reading::default() }
 }

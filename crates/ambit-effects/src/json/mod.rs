@@ -126,7 +126,7 @@ pub fn value_of(document: &serde_json::Value) -> Option<Value> {
 pub(crate) fn document_of(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {
-        Value::Null => Json::Null,
+        Value::Null | Value::Unknown => Json::Null,
         Value::Bool(known) => Json::Bool(*known),
         Value::Number(number) => number_of(*number),
         Value::Text(text) => Json::String(text.clone()),

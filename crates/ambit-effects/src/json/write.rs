@@ -15,7 +15,7 @@ pub fn write(value: &Value) -> String {
 
 fn write_into(value: &Value, out: &mut String) {
     match value {
-        Value::Null => out.push_str("null"),
+        Value::Null | Value::Unknown => out.push_str("null"),
         Value::Bool(known) => out.push_str(if *known { "true" } else { "false" }),
         Value::Number(number) => {
             let _ = write!(out, "{number}");

@@ -261,7 +261,8 @@ impl Target<'_> {
             // The columns of a relation are not the arguments of the tool: nothing is known of them.
             subject: (effect.resource == self.id).then_some(0),
         });
-        Reading { effects: std::iter::once(own).chain(besides).collect(), unread, values: vec![values] }
+        let effects = std::iter::once(own).chain(besides).collect();
+        Reading { effects, unread, values: vec![values], ..Reading::default() }
     }
 }
 

@@ -193,7 +193,7 @@ fn types_of(types: &Json) -> BTreeSet<Type> {
 
 fn type_of(value: &Value) -> Type {
     match value {
-        Value::Null => Type::Null,
+        Value::Null | Value::Unknown => Type::Null,
         Value::Bool(_) => Type::Bool,
         Value::Number(_) => Type::Number,
         Value::Text(_) => Type::Text,

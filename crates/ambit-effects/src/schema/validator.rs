@@ -125,6 +125,6 @@ fn count(value: &Value, texts: &mut usize, bytes: &mut usize) {
                 count(value, texts, bytes);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::Null | Value::Unknown | Value::Bool(_) | Value::Number(_) => {}
     }
 }

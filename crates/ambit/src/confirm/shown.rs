@@ -271,7 +271,7 @@ fn laid_out(payload: &[u8]) -> LaidOut {
 
 fn write_value(out: &mut LaidOut, value: &Value, depth: usize) {
     match value {
-        Value::Null => out.text.push_str("null"),
+        Value::Null | Value::Unknown => out.text.push_str("null"),
         Value::Bool(known) => out.text.push_str(if *known { "true" } else { "false" }),
         Value::Number(number) => out.text.push_str(&number.to_string()),
         Value::Text(text) => write_text(out, text),

@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ambit_core::release::{self, Release};
 use ambit_core::scope::diagnostics::Severity;
 use ambit_core::time::Timestamp;
-use ambit_effects::definition::ToolDefinition;
-use ambit_effects::mcp::Readers;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -20,7 +18,7 @@ use crate::gate::judge::Judge;
 use crate::gate::means::{Fault, InForce, Judges, Means};
 use crate::journal::{Entry, Kind};
 use crate::keys::{PublicKey, Signature};
-use crate::snapshot::{Resolved, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::store::{Durability, Put, Store};
 
 /// A release with its contents, as the store keeps it under `release/AGENT/NUMBER`.
@@ -84,7 +82,7 @@ impl KeptRelease {
 /// The first reason why it makes none.
 pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Judge, String> {
     let resolved = snapshot.resolve();
-    let readers = readers_of(&resolved);
+    let readers = resolved.readers();
     match resolved.policy {
         Some(policy) => {
             let callers = callers::of(&resolved.config, &resolved.agent);
@@ -96,24 +94,6 @@ pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Judge, String> {
             Err(first.map_or_else(|| "it makes no policy".to_owned(), |one| one.message.clone()))
         }
     }
-}
-
-/// What reads the calls of a snapshot's tools, with the schemas that it pins.
-#[must_use]
-pub fn readers_of(resolved: &Resolved) -> Readers {
-    let mut readers = Readers::new();
-    let catalog = &resolved.setting.catalog;
-    for (name, system) in &resolved.lock.systems {
-        let Some(id) = catalog.system_named(name) else { continue };
-        for (tool, pinned) in &system.tools {
-            let definition = ToolDefinition::read(pinned.definition.as_bytes());
-            // What cannot be read has no reader, and what has no reader is refused.
-            if let (Some(tool), Ok(definition)) = (catalog.resource_named(id, tool), definition) {
-                readers.add(tool, definition.input_schema);
-            }
-        }
-    }
-    readers
 }
 
 /// The releases of a store.

@@ -15,7 +15,7 @@ use ambit_core::scope::print::print_line;
 use ambit_core::scope::{Line, Who, Window};
 use ambit_core::task::{Request, Task};
 use ambit_core::time::Timestamp;
-use ambit_effects::mcp::{NotRead, Readers};
+use ambit_effects::readers::{NotRead, Readers};
 
 use super::session::OpenTask;
 use crate::config::Caller;

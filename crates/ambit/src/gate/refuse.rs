@@ -4,7 +4,8 @@
 use ambit_core::action::Action;
 use ambit_core::decision::Decision;
 use ambit_core::explain;
-use ambit_effects::mcp::NotRead;
+use ambit_effects::readers::NotRead;
+use ambit_effects::{mcp, sql};
 use serde::Serialize;
 
 use super::Answer;
@@ -100,13 +101,20 @@ impl Refusal {
 
     pub(crate) fn not_read(why: &NotRead) -> Refusal {
         match why {
-            NotRead::Invalid(invalid) => {
+            NotRead::Mcp(mcp::NotRead::Invalid(invalid)) => {
                 Refusal { cause: Cause::Invalid, text: format!("{invalid}\nhelp: {}", invalid.help()) }
             }
-            NotRead::Unknown { .. } => {
+            NotRead::Sql(why @ sql::NotRead::Invalid(_)) => {
+                Refusal { cause: Cause::Invalid, text: format!("{why}\nhelp: {}", why.help()) }
+            }
+            NotRead::Sql(why) => {
+                Refusal { cause: Cause::Unknown, text: format!("refused: {why}\nhelp: {}", why.help()) }
+            }
+            NotRead::Gate(_) => Refusal { cause: Cause::Unknown, text: format!("refused: {why}") },
+            NotRead::Mcp(mcp::NotRead::Unknown { .. }) => {
                 Refusal { cause: Cause::Unknown, text: format!("refused: {why}\nhelp: call only what is listed") }
             }
-            NotRead::Schema { .. } => Refusal {
+            NotRead::Mcp(mcp::NotRead::Schema { .. }) => Refusal {
                 cause: Cause::Unknown,
                 text: format!(
                     "refused: {why}\nhelp: use something else; a person must look at it (`ambit inventory`) before it can be called"

@@ -74,7 +74,7 @@ impl Fact {
             Value::Text(text) => Some(Fact::Text(text.clone())),
             Value::Number(number) => Some(Fact::Number(number.to_string())),
             Value::Bool(truth) => Some(Fact::Truth(*truth)),
-            Value::Null | Value::List(_) | Value::Map(_) => None,
+            Value::Null | Value::Unknown | Value::List(_) | Value::Map(_) => None,
         }
     }
 

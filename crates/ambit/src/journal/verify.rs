@@ -525,7 +525,7 @@ mod tests {
         }
 
         #[test]
-        fn a_row_removed_doubled_or_moved_is_found(from in 0usize..10, to in 0usize..10, what in 0..3) {
+        fn a_row_removed_doubled_or_moved_is_found(from in 0usize..10, to in 0usize..10, what in 0..3i32) {
             let mut rows = rows();
             match what {
                 0 => { rows.remove(from.min(8)); }

@@ -2,16 +2,14 @@
 //! read with. From `ambit.toml` and the lock alone.
 
 use ambit_core::action::Action;
-use ambit_core::catalog::{Catalog, ResourceKind};
 use ambit_core::policy::Setting;
 use ambit_core::reading::Reading;
 use ambit_core::scope::diagnostics::Severity;
-use ambit_effects::mcp::{NotRead, Readers};
+use ambit_effects::readers::{NotRead, Readers};
 
 use super::PageError;
 use crate::config::find::NAME;
 use crate::home::Home;
-use crate::lock::Lock;
 use crate::snapshot::{Resolved, Snapshot};
 
 /// What stands around the page of one agent.
@@ -54,21 +52,7 @@ impl Surroundings {
 impl From<Resolved> for Surroundings {
     /// What a snapshot resolved to; the same whether it was just taken or was kept.
     fn from(resolved: Resolved) -> Surroundings {
-        let readers = readers_of(&resolved.lock, &resolved.setting.catalog);
+        let readers = resolved.readers();
         Surroundings { agent: resolved.agent, setting: resolved.setting, readers }
     }
-}
-
-/// The schemas of the tools of a catalog, as the lock has them. A tool whose definition cannot be read has none, and is
-/// refused.
-fn readers_of(lock: &Lock, catalog: &Catalog) -> Readers {
-    let mut readers = Readers::new();
-    for (id, resource) in catalog.resources().filter(|(_, resource)| resource.kind == ResourceKind::Tool) {
-        let system = catalog.system(resource.system).and_then(|system| lock.systems.get(&system.name));
-        let definition = system.and_then(|system| system.tools.get(&resource.name));
-        if let Some(Ok(tool)) = definition.map(|definition| definition.read_tool()) {
-            readers.add(id, tool.input_schema);
-        }
-    }
-    readers
 }

@@ -91,14 +91,9 @@ pub struct Answer {
 
 /// What an attempt does. The error is why it would be refused whatever the page says, escaped.
 pub(super) fn read(around: &Surroundings, attempt: &Attempt, task: Option<&str>) -> Result<Reading, String> {
-    let Some(action) = attempt.action(&around.setting.catalog, &around.agent, SESSION, task) else {
-        return Err(NOT_READABLE.to_owned());
-    };
+    let action = attempt.action(&around.setting.catalog, &around.agent, SESSION, task);
     around.read(&action).map_err(|not_read| not_read.to_string())
 }
-
-/// Why a statement has no reading.
-pub(super) const NOT_READABLE: &str = "statements of SQL are not readable yet, and no gate passes them on";
 
 /// Why a call that cannot be read is refused, where it is one that an agent could send; `None` where it is no call at all,
 /// but a slip of whoever wrote it.

@@ -3,6 +3,7 @@
 //! A release is the bytes of a snapshot, and what is in force is read back from those bytes, never from the disk. So
 //! that the two cannot differ, there is one way from a snapshot to a policy, whether it was just taken or was kept.
 
+mod readers;
 mod resolve;
 
 use std::collections::BTreeMap;

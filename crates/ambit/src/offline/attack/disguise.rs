@@ -170,7 +170,7 @@ fn rewritten(value: &Value, text: &dyn Fn(&str) -> String, number: &dyn Fn(Strin
                 members.iter().map(|(key, value)| format!("{}:{}", text(key), rewritten(value, text, number)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(","))
         }
-        Value::Null | Value::Bool(_) => json::write(value),
+        Value::Null | Value::Unknown | Value::Bool(_) => json::write(value),
     }
 }
 

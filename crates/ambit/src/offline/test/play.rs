@@ -196,7 +196,6 @@ fn times(step: &str) -> Result<(u32, &str), String> {
 
 fn step_of(step: &str, around: &Surroundings, task: &Task) -> Result<Result<Reading, String>, String> {
     match Attempt::parse(step) {
-        Ok(Attempt::Sql { .. }) => Err(trial::NOT_READABLE.to_owned()),
         Ok(attempt) => Ok(trial::read(around, &attempt, Some(&task.name))),
         Err(error) => trial::invalid(&error).map(Err).ok_or_else(|| format!("`{}`: {error}", escape(step))),
     }

@@ -213,7 +213,7 @@ impl<'a> Kinds<'a> {
             effect(declared.verb, declared.resource, declared.fields.clone(), Standing::Declared, subject)
         });
         let values = vec![filled(Value::Map(members), &self.resource.fields)];
-        Reading { effects: std::iter::once(own).chain(besides).collect(), unread: Vec::new(), values }
+        Reading { effects: std::iter::once(own).chain(besides).collect(), values, ..Reading::default() }
     }
 
     /// The next call, as a number whose digits are the kinds of the arguments.

@@ -224,7 +224,7 @@ fn literal(value: &Value) -> Option<Literal> {
         Value::Text(text) => Some(Literal::Text(text.clone())),
         Value::Number(number) => Some(Literal::Number(*number)),
         Value::Bool(known) => Some(Literal::Bool(*known)),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
+        Value::Null | Value::Unknown | Value::List(_) | Value::Map(_) => None,
     }
 }
 
@@ -234,7 +234,7 @@ fn other(value: &Value) -> Option<Literal> {
         Value::Text(text) => Some(Literal::Text(format!("not {text}"))),
         Value::Number(number) => number.checked_add(Decimal::from(1)).map(Literal::Number),
         Value::Bool(known) => Some(Literal::Bool(!known)),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
+        Value::Null | Value::Unknown | Value::List(_) | Value::Map(_) => None,
     }
 }
 

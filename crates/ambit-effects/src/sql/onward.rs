@@ -1,0 +1,243 @@
+//! What follows from what was asked: views are seen through, partitions and parents stand for each other, keys cascade, triggers
+//! and defaults run.
+
+use std::collections::BTreeSet;
+
+use ambit_core::effect::{FieldSet, Standing, Verb};
+
+use super::NotRead;
+use super::database::{KeyAction, Name, Relation, Trigger};
+use super::names::Env;
+use super::parse::Parsed;
+use super::reader::Reader;
+use super::touched::Besides;
+use crate::json::escape;
+
+fn shown(name: &Name) -> String {
+    escape(&name.to_string())
+}
+
+/// The most views within one another.
+const MOST_VIEWS: usize = 16;
+
+impl<'a> Reader<'a> {
+    /// What a view reads: with the rights of its owner, which counts for *cannot* and *confirm* alone; or with the agent's.
+    pub(super) fn view(&mut self, name: &Name, relation: &'a Relation) -> Result<(), NotRead> {
+        let Some(view) = &relation.view else { return Ok(()) };
+        if self.views.contains(name) || self.views.len() >= MOST_VIEWS {
+            self.unread(format!("it reads the view `{}`, which leads too far", shown(name)));
+            return Ok(());
+        }
+        let before = self.standing;
+        if !view.invoker {
+            self.standing = Standing::Declared;
+        }
+        self.views.push(name.clone());
+        let read = Parsed::of(&view.definition)
+            .and_then(|parsed| self.deeper(|reader| reader.query(parsed.one()?, &Env::default())).map(drop));
+        self.views.pop();
+        self.standing = before;
+        if let Err(why) = read {
+            self.unread(format!("it reads the view `{}`, whose query cannot be read: {why}", shown(name)));
+        }
+        Ok(())
+    }
+
+    /// Partitions and what they are partitions of: the same rows by another name.
+    pub(super) fn kin(&mut self, name: &Name, relation: &Relation, place: usize, descends: bool) {
+        let mut kin: BTreeSet<Name> = BTreeSet::new();
+        let mut open: Vec<&Name> = relation.parents.iter().collect();
+        while let Some(parent) = open.pop() {
+            if kin.insert(parent.clone()) {
+                open.extend(self.database.relations.get(parent).into_iter().flat_map(|parent| &parent.parents));
+            }
+        }
+        if descends {
+            let mut above = vec![name.clone()];
+            while let Some(parent) = above.pop() {
+                let children = self.database.relations.iter().filter(|(_, child)| child.parents.contains(&parent));
+                for (child, _) in children {
+                    if kin.insert(child.clone()) {
+                        above.push(child.clone());
+                    }
+                }
+            }
+        }
+        if !kin.is_empty() {
+            self.kin_of.entry(place).or_default().extend(kin);
+        }
+    }
+
+    /// What the changes set off, once all of them are known.
+    pub(super) fn onward(&mut self) {
+        self.through_kin();
+        let mut done: BTreeSet<(Verb, Name, Vec<String>)> = BTreeSet::new();
+        let mut open: Vec<(Verb, Name, Vec<String>)> = Vec::new();
+        for change in &self.touched.changes {
+            if let Some(instance) = self.touched.instances.get(change.instance) {
+                let fields =
+                    self.catalog.resource(instance.resource).map(|one| one.fields.as_slice()).unwrap_or_default();
+                let columns = change.fields.iter().filter_map(|at| fields.get(at)).map(|field| field.name.clone());
+                open.push((change.verb, instance.name.clone(), columns.collect()));
+            }
+        }
+        let asked = open.len();
+        let mut at = 0;
+        while let Some((verb, name, columns)) = open.get(at).cloned() {
+            at += 1;
+            if !done.insert((verb, name.clone(), columns.clone())) {
+                continue;
+            }
+            if at > asked {
+                self.besides(verb, &name, &columns);
+            }
+            self.runs(verb, &name, &columns);
+            self.cascades(verb, &name, &columns, &mut open);
+        }
+    }
+
+    /// Reads and changes of a relation are those of its kin as well, for what a page says of those.
+    fn through_kin(&mut self) {
+        let mut more: Vec<(Verb, Name, Vec<String>)> = Vec::new();
+        let names = |reader: &Self, resource, fields: &FieldSet| -> Vec<String> {
+            let all = reader.catalog.resource(resource).map(|one| one.fields.as_slice()).unwrap_or_default();
+            fields.iter().filter_map(|at| all.get(at)).map(|field| field.name.clone()).collect()
+        };
+        for (place, kin) in &self.kin_of {
+            let Some(instance) = self.touched.instances.get(*place) else { continue };
+            let mut done = Vec::new();
+            if instance.read || !instance.fields.is_empty() {
+                done.push((Verb::Read, names(self, instance.resource, &instance.fields)));
+            }
+            let changes = self.touched.changes.iter().filter(|change| change.instance == *place);
+            done.extend(changes.map(|change| (change.verb, names(self, instance.resource, &change.fields))));
+            for (verb, columns) in done {
+                more.extend(kin.iter().map(|name| (verb, name.clone(), columns.clone())));
+            }
+        }
+        for (verb, name, columns) in more {
+            self.besides(verb, &name, &columns);
+            if verb != Verb::Read {
+                self.runs(verb, &name, &columns);
+            }
+        }
+    }
+
+    /// An effect that nobody asked for; it counts for *confirm* and *cannot*.
+    fn besides(&mut self, verb: Verb, name: &Name, columns: &[String]) {
+        let Some(resource) = self.resource(name) else {
+            self.unread(format!("it also does something to `{}`, of which nothing is known", shown(name)));
+            return;
+        };
+        let fields = columns.iter().filter_map(|column| self.field(resource, column)).collect();
+        self.touched.besides.push(Besides { verb, resource, fields });
+    }
+
+    /// Triggers, rules, and the defaults of columns that are not given: functions of the database run.
+    fn runs(&mut self, verb: Verb, name: &Name, columns: &[String]) {
+        let Some(relation) = self.database.relations.get(name) else { return };
+        if relation.rules && verb != Verb::Read {
+            self.unread(format!("rules of `{}` make other statements of it", shown(name)));
+        }
+        let fires = |trigger: &&Trigger| match verb {
+            Verb::Create => trigger.on_insert,
+            Verb::Update => {
+                let of = &trigger.update_columns;
+                trigger.on_update && (of.is_empty() || columns.iter().any(|column| of.contains(column)))
+            }
+            Verb::Delete => trigger.on_delete,
+            Verb::Define => trigger.on_truncate,
+            Verb::Read | Verb::Call | Verb::Run => false,
+        };
+        let said: Vec<String> = relation
+            .triggers
+            .iter()
+            .filter(fires)
+            .map(|trigger| {
+                let rights = if trigger.definer { " with the rights of its owner" } else { "" };
+                {
+                    let (by, runs) = (escape(&trigger.name), shown(&trigger.function));
+                    format!("the trigger `{by}` of `{}` runs `{runs}`{rights}", shown(name))
+                }
+            })
+            .collect();
+        said.into_iter().for_each(|what| self.unread(what));
+        if relation.view.is_some() && verb != Verb::Read {
+            self.through_view(verb, name, relation);
+        }
+        if verb == Verb::Create {
+            self.defaults(name, relation, columns);
+        }
+    }
+
+    /// A change of a view is one of what it is over: of which columns is not told.
+    fn through_view(&mut self, verb: Verb, name: &Name, relation: &Relation) {
+        let under: Vec<Name> = relation.view.iter().flat_map(|view| self.under(&view.definition)).collect();
+        if under.is_empty() {
+            self.unread(format!("it changes what the view `{}` is over, which cannot be read", shown(name)));
+        }
+        for name in under {
+            let Some(resource) = self.resource(&name) else {
+                self.unread(format!("it changes `{}` through a view, of which nothing is known", shown(&name)));
+                continue;
+            };
+            let mut fields = FieldSet::new();
+            fields.insert_unlisted();
+            self.touched.besides.push(Besides { verb, resource, fields });
+            self.unread_triggers(&name);
+        }
+    }
+
+    fn unread_triggers(&mut self, name: &Name) {
+        if self.database.relations.get(name).is_some_and(|relation| !relation.triggers.is_empty() || relation.rules) {
+            self.unread(format!("what is run when `{}` is changed through a view is not read", shown(name)));
+        }
+    }
+
+    /// The relations that a view's query is over, those of views under it among them.
+    fn under(&self, definition: &str) -> Vec<Name> {
+        let mut reader = Reader::new(self.database, self.catalog, self.system, &[]);
+        let read = Parsed::of(definition).and_then(|parsed| reader.query(parsed.one()?, &Env::default()).map(drop));
+        match read {
+            Ok(()) => reader.touched.instances.into_iter().map(|instance| instance.name).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn defaults(&mut self, name: &Name, relation: &Relation, given: &[String]) {
+        let absent = relation.columns.iter().filter(|column| !given.contains(&column.name));
+        let said: Vec<String> = absent
+            .filter_map(|column| {
+                let default = column.default.as_deref()?;
+                let called = self.database.functions.iter().find(|one| default.contains(one.name.name.as_str()))?;
+                Some(format!(
+                    "the default of `{}.{}` runs `{}`",
+                    shown(name),
+                    escape(&column.name),
+                    shown(&called.name)
+                ))
+            })
+            .collect();
+        said.into_iter().for_each(|what| self.unread(what));
+    }
+
+    /// Rows that refer to what is deleted or changed go, or change, as well.
+    fn cascades(&self, verb: Verb, name: &Name, columns: &[String], open: &mut Vec<(Verb, Name, Vec<String>)>) {
+        for (other, relation) in &self.database.relations {
+            for key in relation.keys.iter().filter(|key| key.references == *name) {
+                let action = match verb {
+                    Verb::Delete => key.on_delete,
+                    Verb::Update if key.referenced.iter().any(|column| columns.contains(column)) => key.on_update,
+                    _ => KeyAction::Nothing,
+                };
+                match (verb, action) {
+                    (_, KeyAction::Nothing) => {}
+                    (Verb::Delete, KeyAction::Cascade) => open.push((Verb::Delete, other.clone(), Vec::new())),
+                    (_, KeyAction::Cascade | KeyAction::SetNull | KeyAction::SetDefault) => {
+                        open.push((Verb::Update, other.clone(), key.columns.clone()));
+                    }
+                }
+            }
+        }
+    }
+}
