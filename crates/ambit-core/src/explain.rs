@@ -3,13 +3,15 @@
 
 mod parts;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::catalog::{ResourceKind, SystemKind};
 use crate::decision::{Bound, Decision, Ground, Verdict, Why};
 use crate::effect::{Effect, Standing};
 use crate::policy::{Policy, PolicyLine};
-use crate::reading::Reading;
+use crate::reading::{BuiltIn, Reading};
 use crate::scope::print::{print_line, print_test};
 use crate::scope::{Ask, Line, Outside, Section, Set, Target, Tasks, Who, Window};
 
@@ -98,7 +100,13 @@ pub fn effect_words(policy: &Policy, effect: &Effect) -> String {
     } else {
         String::new()
     };
-    let by = if effect.standing == Standing::Declared { ", which calling it is declared to do" } else { "" };
+    let kind = policy.catalog().system(resource.system).map(|system| system.kind);
+    let by = match (effect.standing, kind) {
+        (Standing::Own, _) => "",
+        // Nobody declared it: a key, a view or a partition brings it about.
+        (Standing::Declared, Some(SystemKind::Postgres)) => ", which follows from what was asked",
+        (Standing::Declared, _) => ", which calling it is declared to do",
+    };
     format!("{} `{path}`{fields}{by}", effect.verb.word())
 }
 
@@ -268,6 +276,9 @@ pub struct Told {
     pub task: Option<String>,
     /// The four answers.
     pub answers: Vec<Answer>,
+    /// What it may do besides, whatever the lines say: one sentence a database that some line lets it reach.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub built_in: Vec<String>,
     /// What happens to everything else.
     pub otherwise: String,
 }
@@ -328,12 +339,31 @@ pub fn tell(policy: &Policy, sight: &Sight, task: Option<&str>) -> Told {
         owner: front.owner.clone(),
         task: task.map(str::to_owned),
         answers: answers.collect(),
+        built_in: built_in(policy, holds),
         otherwise: match front.outside {
             Outside::Confirm => "If it needs to do anything outside this scope, a human must confirm first.",
             Outside::Refuse => "Anything outside this scope is refused.",
         }
         .to_owned(),
     }
+}
+
+/// What is granted in every database that the lines let it reach.
+fn built_in(policy: &Policy, holds: impl Fn(&Line) -> bool) -> Vec<String> {
+    let lines = policy.lines.iter().filter(|l| l.line.section != Section::CannotTouch && holds(&l.line));
+    let reached = lines.flat_map(|l| &l.reach).filter_map(|(resource, ..)| policy.catalog().resource(*resource));
+    let systems: BTreeSet<_> = reached.map(|resource| resource.system).collect();
+    let databases = systems.into_iter().filter_map(|system| policy.catalog().system(system));
+    let what = [BuiltIn::Computes, BuiltIn::Session, BuiltIn::Names].map(BuiltIn::words).join("; ");
+    databases
+        .filter(|system| system.kind == SystemKind::Postgres)
+        .map(|system| {
+            format!(
+                "In the database `{}` it may besides, whatever the lines say: {what}. The names of everything in it leak through that.",
+                system.name
+            )
+        })
+        .collect()
 }
 
 fn item(policy: &Policy, line: &PolicyLine, sight: &Sight, task: Option<&str>) -> Item {

@@ -125,7 +125,11 @@ fn human(told: &Told, budgets: &Budgets, out: &mut impl Write) -> io::Result<()>
             }
         }
     }
-    writeln!(out, "\n{}", told.otherwise)?;
+    writeln!(out)?;
+    for built_in in &told.built_in {
+        writeln!(out, "{}", escape(built_in))?;
+    }
+    writeln!(out, "{}", told.otherwise)?;
     for line in legend(told).into_iter().map(str::to_owned).chain(budgets.last()) {
         writeln!(out, "{quiet}{line}{quiet:#}")?;
     }
@@ -159,6 +163,9 @@ fn markdown(told: &Told, budgets: &Budgets, out: &mut impl Write) -> io::Result<
                 writeln!(out, "  - {}", code(note))?;
             }
         }
+    }
+    for built_in in &told.built_in {
+        writeln!(out, "\n{}", escape(built_in))?;
     }
     writeln!(out, "\n{}", told.otherwise)?;
     for line in legend(told).into_iter().map(str::to_owned).chain(budgets.last()) {

@@ -146,7 +146,7 @@ fn a_scenario_that_the_page_has_no_part_in_says_so() {
 }
 
 #[test]
-fn scenarios_in_sql_are_not_readable_yet_and_never_pass() {
+fn scenarios_in_sql_are_read_over_the_relations_in_the_lock() {
     let mut paper = Paper::new();
     paper
         .relation("crm", "public.customers", &["id", "name", "email", "status", "ssn", "card_number"])
@@ -181,6 +181,10 @@ systems = ["crm", "helpdesk"]
          ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n\
          | Mark 8812 as a VIP | `crm: UPDATE customers SET status = 'vip' WHERE id = 8812` | allow |\n\
          | Clean up | `crm: DROP TABLE customers` | refuse |\n\
+         | Who is it? | `crm: SELECT name FROM customers WHERE id = 8812` | allow |\n\
+         | Check her number | `crm: SELECT name FROM customers WHERE ssn = '078-05-1120'` | refuse |\n\
+         | What was said? | `crm: SELECT id FROM notes` | confirm |\n\
+         | Make room | `crm: DO $$ BEGIN DELETE FROM customers; END $$` | refuse |\n\
          | Look | `helpdesk.get_ticket {\"id\": 7}` | allow |\n",
     );
     let (code, out) = tested(&paper);
@@ -191,10 +195,19 @@ systems = ["crm", "helpdesk"]
         .iter()
         .map(|p| (p["came"].as_str().unwrap(), p["passed"].as_bool().unwrap()))
         .collect();
-    assert_eq!((code, came), (1, vec![("not-readable", false), ("not-readable", false), ("allow", true)]));
-    assert!(page["scenarios"][1]["grounds"].to_string().contains("not readable yet"), "{page}");
-    assert_eq!(unheld(page).len(), 7, "{:?}", unheld(page));
-    assert!(page["lines"][0]["steps"][0]["suggestion"]["words"].as_str().unwrap().contains("cannot be read yet"));
+    let expected = vec![
+        ("allow", true),
+        ("refuse", true),
+        ("allow", true),
+        ("refuse", true),
+        ("confirm", true),
+        ("refuse", true),
+        ("allow", true),
+    ];
+    assert_eq!((code, came), (1, expected), "{page}");
+    assert!(page["scenarios"][1]["grounds"].to_string().contains("it cannot delete `crm.public.customers`"), "{page}");
+    assert!(page["scenarios"][5]["note"].to_string().contains("whatever the page says"), "{page}");
+    assert!(!page.to_string().contains("cannot be read yet"), "{page}");
     let explained = paper.ambit(&["explain", "refund-helper"]);
     assert!(explained.out.contains("crm.customers (id, name) [not visible here]"), "{}", explained.out);
     assert!(explained.out.contains("helpdesk.get_ticket [advised]"), "{}", explained.out);

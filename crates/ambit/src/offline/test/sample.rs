@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ambit_core::catalog::{Resource, ResourceId, ResourceKind, Shape, Type};
+use ambit_core::catalog::{Resource, ResourceId, ResourceKind, Shape, SystemKind, Type};
 use ambit_core::decimal::Decimal;
 use ambit_core::policy::{Policy, PolicyLine};
 use ambit_core::scope::print::{print_name, print_target, print_value};
@@ -22,9 +22,14 @@ const MOST_STEPS: u64 = 1_000;
 /// What a person replaces by what the agent would be told.
 const TOLD: &str = "…";
 
-/// Whether the line speaks of something that is called through a gate.
-pub(super) fn is_callable(policy: &Policy, line: &PolicyLine) -> bool {
-    !calls_of(policy, line).is_empty()
+/// Whether the line speaks of something whose actions are read: what is called through a gate, or a relation of a database.
+pub(super) fn is_readable(policy: &Policy, line: &PolicyLine) -> bool {
+    let catalog = policy.catalog();
+    let in_database = |id: ResourceId| {
+        let system = catalog.resource(id).and_then(|resource| catalog.system(resource.system));
+        system.is_some_and(|system| system.kind == SystemKind::Postgres)
+    };
+    !calls_of(policy, line).is_empty() || line.reaches().any(|(id, _)| in_database(id))
 }
 
 /// What can be called that the line speaks of: itself, or through what calling it is declared to do or to give back.

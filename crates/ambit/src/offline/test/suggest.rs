@@ -55,7 +55,7 @@ impl Suggester<'_> {
         } else {
             words(line, weakened.change, self.policy.document().front.outside)
         };
-        if found.is_none() && !sample::is_callable(self.policy, line) {
+        if found.is_none() && !sample::is_readable(self.policy, line) {
             words.push_str("; what the line names cannot be read yet, so that no scenario can hold it today");
         }
         Suggestion { words, table: found.map(|row| print_table(&[row]).trim().to_owned()) }
