@@ -203,9 +203,12 @@ impl Releases {
 impl Judges for Releases {
     fn in_force(&self, agent: &str, now: Timestamp) -> InForce {
         let mut all = self.lock();
+        let mut nothing = Known::default();
         let known = match all.get_mut(agent) {
             Some(known) => known,
             None => match self.of(agent) {
+                // It may be a name that a stranger made up: nothing is kept of it.
+                Ok(kept) if kept.is_empty() => &mut nothing,
                 Ok(kept) => {
                     let releases: Vec<Release> = kept.into_iter().map(|kept| kept.release).collect();
                     let gap = !(1..).zip(&releases).all(|(number, release)| release.number == number);
@@ -270,4 +273,20 @@ pub async fn put_in_force(means: &Means, releases: &Releases, kept: KeptRelease)
 // Numbers are padded so that the store lists them in order.
 fn key(agent: &str, number: u64) -> String {
     format!("release/{agent}/{number:010}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn nothing_is_kept_of_a_name_that_has_no_release() {
+        let releases = Releases::new(Arc::new(Memory::new()));
+        for number in 0..100 {
+            let InForce::Nothing(why) = releases.in_force(&format!("made-up-{number}"), Timestamp(0)) else { panic!() };
+            assert!(why.contains("none was ever released"), "{why}");
+        }
+        assert_eq!(releases.lock().len(), 0);
+    }
 }
