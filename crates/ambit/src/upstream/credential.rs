@@ -2,7 +2,7 @@
 //! needed, once for everybody who waits for it, kept in memory alone, and fetched again before it ends.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ambit_effects::json::{Limits, document};
@@ -153,6 +153,25 @@ impl Credential {
                 state.rests = Instant::now().checked_add(rest);
                 Err(why)
             }
+        }
+    }
+
+    /// As [`Credential::show`], for somebody who waits no longer than that. What is being fetched then goes on for whoever
+    /// comes next: an issuer that is slower than a call would else never be heard to its end.
+    ///
+    /// # Errors
+    /// As [`Credential::show`], and when nothing was got in time.
+    pub async fn show_within(self: &Arc<Self>, most: Duration) -> Result<Shown, String> {
+        if let Some(shown) = self.lock().good() {
+            return Ok(shown);
+        }
+        let credential = Arc::clone(self);
+        let fetched = tokio::spawn(async move { credential.show().await });
+        let late = |why: &str| no_token(why, "look at whether the issuer is up, and how long it takes");
+        match tokio::time::timeout(most, fetched).await {
+            Ok(Ok(shown)) => shown,
+            Ok(Err(_)) => Err(late("Ambit failed in the middle of this")),
+            Err(_) => Err(late("the issuer gave none in the time that was left")),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -187,11 +187,15 @@ impl Remote {
         call: Option<(u64, &Talk)>,
         most: Duration,
     ) -> Result<Option<Outcome>, Failed> {
+        // A token is got in the call's own time: whoever waits for an issuer waits no longer than for the server.
+        let began = Instant::now();
         for last in [false, true] {
-            // Before the clock of the call runs: without a token nothing is sent.
-            let shown = self.authorise(&mut request, call).await.map_err(Failed::NotSent)?;
+            let left = most.saturating_sub(began.elapsed());
+            // Without a token nothing is sent.
+            let shown = self.authorise(&mut request, call, left).await.map_err(Failed::NotSent)?;
             let late = || Failed::Unknown(format!("the server did not answer within {} s", most.as_secs_f32()));
-            let answer = timeout(most, self.attempt(request.clone(), call)).await;
+            let left = most.saturating_sub(began.elapsed());
+            let answer = timeout(left, self.attempt(request.clone(), call)).await;
             match (answer.unwrap_or_else(|_| Err(late().into())), &self.credential, &shown) {
                 (Err(Unanswered::TurnedAway), Some(credential), Some(shown))
                     if !last && credential.throw_away(shown) => {}
@@ -201,11 +205,12 @@ impl Remote {
         Err(Unanswered::TurnedAway.into())
     }
 
-    /// Puts the access token into a request, where there is one to be shown; or says why there is none.
+    /// Puts the access token into a request, where there is one to be shown; or says why there is none within that time.
     async fn authorise(
         &self,
         request: &mut Request<Full<Bytes>>,
         call: Option<(u64, &Talk)>,
+        most: Duration,
     ) -> Result<Option<Shown>, String> {
         let Some(credential) = &self.credential else { return Ok(None) };
         let cancelled = async {
@@ -216,7 +221,7 @@ impl Remote {
         };
         let shown = tokio::select! {
             biased;
-            shown = credential.show() => shown?,
+            shown = credential.show_within(most) => shown?,
             () = cancelled => return Err("it was cancelled before it was sent".into()),
         };
         request.headers_mut().insert(AUTHORIZATION, shown.header.clone());
@@ -308,14 +313,15 @@ impl Remote {
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
             request
         };
-        let Ok(shown) = self.authorise(&mut request, None).await else { return true };
+        let Ok(shown) = self.authorise(&mut request, None, self.limits.start).await else { return true };
         let Ok(Ok(mut response)) = timeout(self.limits.start, self.client.request(request.clone())).await else {
             return true;
         };
         if let (StatusCode::UNAUTHORIZED, Some(credential), Some(shown)) = (response.status(), &self.credential, &shown)
         {
             // With another token, once; where that is not to be tried now, later.
-            if !credential.throw_away(shown) || self.authorise(&mut request, None).await.is_err() {
+            let again = credential.throw_away(shown);
+            if !again || self.authorise(&mut request, None, self.limits.start).await.is_err() {
                 return true;
             }
             let Ok(Ok(again)) = timeout(self.limits.start, self.client.request(request)).await else { return true };
@@ -551,7 +557,7 @@ impl Remote {
         }
         let mut request = self.post(body, None);
         // The client may have taken longer than the token that the call came with.
-        if self.authorise(&mut request, None).await.is_ok() {
+        if self.authorise(&mut request, None, self.limits.start).await.is_ok() {
             let _ = timeout(CONNECT, self.client.request(request)).await;
         }
     }
@@ -579,3 +585,6 @@ fn is(response: &Response<Incoming>, kind: &str) -> bool {
     let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
 }
+
+#[cfg(test)]
+mod tests;
