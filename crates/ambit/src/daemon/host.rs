@@ -1,7 +1,7 @@
 //! Who comes in at the door: agents by their tokens, people by who they prove to be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use ambit_core::action::Digest;
 use ambit_core::hold::Circle;
@@ -16,7 +16,7 @@ use super::control::Control;
 use super::hello::{Barrier, Denied};
 use super::passage::AgentPassage;
 use super::releases::Releases;
-use super::socket::{Host, Peer, number_of};
+use super::socket::{Host, MakesRoom, Peer, number_of};
 use super::systems::LiveSystems;
 use super::visitor::{Proof, Visitor};
 use crate::confirm::people::Enrolled;
@@ -48,6 +48,8 @@ pub struct House {
     tokens: Mutex<BTreeMap<String, BTreeSet<String>>>,
     // Those who present a token that nobody knows.
     unknown: Mutex<Unknown>,
+    // Who ends sessions that nobody uses.
+    room: OnceLock<Weak<dyn MakesRoom>>,
 }
 
 // Whoever guesses is recorded, and does not fill the disk.
@@ -80,7 +82,8 @@ impl House {
     #[must_use]
     pub fn new(means: Arc<Means>, live: Arc<LiveSystems>, control: Control) -> House {
         let admissions = Admissions::default();
-        House { means, live, control, admissions, tokens: Mutex::default(), unknown: Mutex::default() }
+        let (tokens, unknown) = (Mutex::default(), Mutex::default());
+        House { means, live, control, admissions, tokens, unknown, room: OnceLock::new() }
     }
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
@@ -99,6 +102,12 @@ impl House {
             all.extend(more);
             all.into()
         };
+        if self.is_full(agent)
+            && let Some(room) = self.room.get().and_then(Weak::upgrade)
+        {
+            // Where none of them is idle it is turned away.
+            room.make_room(agent).await;
+        }
         if let Some(why) = self.turned_away(agent, peer) {
             let entry = Entry {
                 agent: Some(agent.to_owned()),
@@ -265,13 +274,17 @@ impl House {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).is_told(self.means.now())
     }
 
+    /// Whether an agent has as many sessions as it may.
+    fn is_full(&self, agent: &str) -> bool {
+        self.means.sessions.count(agent) >= SESSIONS
+    }
+
     /// Why a token that is good does not open the gate now.
     fn turned_away(&self, agent: &str, peer: Peer) -> Option<Denied> {
-        let open = self.means.sessions.all().iter().filter(|session| session.agent == agent).count();
-        if open >= SESSIONS {
-            let help = "end clients that nobody uses, or give the work to several agents";
+        if self.is_full(agent) {
+            let help = "end clients that nobody needs, or give the work to several agents";
             return Some(
-                Denied::new(format!("{SESSIONS} clients of this agent are connected already"), help).by(Barrier::Busy),
+                Denied::new(format!("{SESSIONS} clients of this agent are at work already"), help).by(Barrier::Busy),
             );
         }
         // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
@@ -327,6 +340,11 @@ impl Host for House {
 
     fn call<'a>(&'a self, calling: Calling, agent: &'a str, ask: Call) -> Later<'a, Result<Called, CallError>> {
         Box::pin(self.answer_call(calling, agent, ask))
+    }
+
+    fn makes_room(&self, by: Weak<dyn MakesRoom>) {
+        // There is one listener.
+        let _ = self.room.set(by);
     }
 
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ambit_core::action::Digest;
@@ -30,6 +30,12 @@ pub struct Peer {
     pub user: Option<u32>,
     /// The process that connected, where the system tells.
     pub process: Option<i32>,
+}
+
+/// Whoever can end a session of an agent that nobody uses, for another to come in.
+pub trait MakesRoom: Send + Sync {
+    /// Ends the session of that agent that was idle longest; whether there was one.
+    fn make_room<'a>(&'a self, agent: &'a str) -> Later<'a, bool>;
 }
 
 /// What the daemon does with those who come in.
@@ -71,6 +77,11 @@ pub trait Host: Send + Sync + 'static {
     fn call<'a>(&'a self, calling: Calling, agent: &'a str, ask: Call) -> Later<'a, Result<Called, CallError>> {
         let _ = (calling, agent, ask);
         Box::pin(async { Err(CallError::Nobody) })
+    }
+
+    /// Says who makes room where an agent has as many sessions as it may.
+    fn makes_room(&self, by: Weak<dyn MakesRoom>) {
+        let _ = by;
     }
 
     /// An agent's connection ended; closes its session.

@@ -138,6 +138,12 @@ impl Sessions {
         }
     }
 
+    /// How many sessions of an agent are open.
+    #[must_use]
+    pub fn count(&self, agent: &str) -> usize {
+        self.lock().values().filter(|open| open.session.agent == agent).count()
+    }
+
     /// Every open session, by id.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Session>> {

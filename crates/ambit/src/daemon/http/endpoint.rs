@@ -17,7 +17,7 @@ use super::checks::Checks;
 use super::headers;
 use super::resource::{self, About, Resources};
 use super::said::{Answer, denied, empty, json, no_session, said_wrong, status, unauthorized, wrong};
-use super::sessions::{HttpSession, HttpSessions, NoSession};
+use super::sessions::{HttpSession, HttpSessions, NoSession, NotBegun, Use};
 use super::stream::{Admitted, stream};
 use super::tasks;
 use super::work::work;
@@ -191,30 +191,9 @@ impl Endpoint {
             Err(wrong) => return said_wrong(id, &wrong),
         };
         let opening = era == Era::Handshake && method == "initialize";
-        let session = match era {
-            _ if opening => self
-                .sessions
-                .begin(&asker.agent, &asker.visitor, asker.peer)
-                .await
-                .map_err(|none| asker.no_session(&none, Some(id))),
-            Era::Handshake => self.session(headers, asker, id),
-            Era::Stateless => self
-                .sessions
-                .of_visitor(&asker.agent, &asker.visitor, asker.peer)
-                .await
-                .map_err(|none| asker.no_session(&none, Some(id))),
-        };
-        let session = match session {
-            Ok(session) => session,
+        let (session, under_way) = match self.enter(headers, asker, id, era, opening).await {
+            Ok(entered) => entered,
             Err(answer) => return answer,
-        };
-        let Some(under_way) = session.begin() else {
-            return wrong(
-                StatusCode::TOO_MANY_REQUESTS,
-                Some(id),
-                code::BUSY,
-                "too much is asked at once; wait for some of the answers",
-            );
         };
         if era == Era::Stateless && method == "tools/call" {
             let (all, arguments) = session.face.mirrored(params);
@@ -237,13 +216,40 @@ impl Endpoint {
                 answer
             }
             Begun::Listen(filter) if accepts(headers, "text/event-stream") => {
-                stream(&session, filter, Some(id), asker.visitor.lasts, asker.admission.clone())
+                stream(&session, &under_way, filter, Some(id), asker.visitor.lasts, asker.admission.clone())
             }
             Begun::Listen(_) => {
                 let why = "a subscription is a stream, and `Accept` does not let `text/event-stream` through";
                 wrong(StatusCode::NOT_ACCEPTABLE, Some(id), code::INVALID_REQUEST, why)
             }
             Begun::Slow(slow) => work(&session, under_way, id, slow, hears(headers)).await,
+        }
+    }
+
+    /// The session of a request, and the request under way in it; or what is said instead. `opening`: it shakes hands.
+    async fn enter(
+        &self,
+        headers: &HeaderMap,
+        asker: &Asker,
+        id: &str,
+        era: Era,
+        opening: bool,
+    ) -> Result<(Arc<HttpSession>, Use), Answer> {
+        let (agent, visitor) = (&asker.agent, &asker.visitor);
+        let mut again = 0;
+        loop {
+            let session = match era {
+                _ if opening => self.sessions.begin(agent, visitor, asker.peer).await,
+                Era::Handshake => Ok(self.session(headers, asker, id)?),
+                Era::Stateless => self.sessions.of_visitor(agent, visitor, asker.peer).await,
+            };
+            let session = session.map_err(|none| asker.no_session(&none, Some(id)))?;
+            match session.begin() {
+                Ok(under_way) => return Ok((session, under_way)),
+                // It gave way before this was under way. Whoever names none has another.
+                Err(NotBegun::Over) if again < MOST_AGAIN && (opening || era == Era::Stateless) => again += 1,
+                Err(not) => return Err(asker.not_begun(&not, Some(id))),
+            }
         }
     }
 
@@ -277,7 +283,13 @@ impl Endpoint {
             );
         };
         match self.sessions.of_id(&named, &asker.agent, &asker.visitor) {
-            Ok(session) => stream(&session, Filter::ALL, None, asker.visitor.lasts, asker.admission.clone()),
+            Ok(session) => match session.begin() {
+                Ok(under_way) => {
+                    let (lasts, admission) = (asker.visitor.lasts, asker.admission.clone());
+                    stream(&session, &under_way, Filter::ALL, None, lasts, admission)
+                }
+                Err(not) => asker.not_begun(&not, None),
+            },
             Err(none) => asker.no_session(&none, None),
         }
     }
@@ -296,7 +308,18 @@ impl Endpoint {
     }
 }
 
+// So often a session may give way in front of one request.
+const MOST_AGAIN: usize = 3;
+
 impl Asker {
+    fn not_begun(&self, not: &NotBegun, id: Option<&str>) -> Answer {
+        let why = "too much is asked at once; wait for some of the answers";
+        match not {
+            NotBegun::TooMany => wrong(StatusCode::TOO_MANY_REQUESTS, id, code::BUSY, why),
+            NotBegun::Over => self.no_session(&NoSession::Unknown, id),
+        }
+    }
+
     fn no_session(&self, none: &NoSession, id: Option<&str>) -> Answer {
         no_session(none, id, self.about.as_ref())
     }

@@ -3,7 +3,7 @@
 //! when nothing comes any more.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,13 @@ use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
 
 use crate::daemon::hello::Denied;
-use crate::daemon::socket::{Host, Peer};
+use crate::daemon::socket::{Host, MakesRoom, Peer};
 use crate::daemon::visitor::Visitor;
 use crate::gate::mcp::face::Face;
 use crate::gate::mcp::{Ended, Passage};
 use crate::gate::rpc::Members;
 use crate::gate::talk::Cancel;
+use crate::world::Later;
 
 /// One session.
 pub(super) struct HttpSession {
@@ -27,10 +28,11 @@ pub(super) struct HttpSession {
     agent: String,
     bound_to: Digest,
     started: Instant,
-    // Seconds after the start at which it was last used, requests under way, and streams open.
-    used: AtomicI64,
-    under_way: AtomicUsize,
-    streams: AtomicUsize,
+    // Milliseconds after the start at which it was last used.
+    used: AtomicU64,
+    // Requests under way and streams open, and whether it gave way to another: one number, so that none of them begins
+    // while it does.
+    busy: AtomicU64,
     // What lets go of requests, by raw id.
     asked: Mutex<BTreeMap<String, Cancel>>,
 }
@@ -50,7 +52,7 @@ pub(super) struct Streaming(Arc<HttpSession>);
 impl Drop for Streaming {
     fn drop(&mut self) {
         self.0.touch();
-        self.0.streams.fetch_sub(1, Ordering::AcqRel);
+        self.0.busy.fetch_sub(ONE_STREAM, Ordering::AcqRel);
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) struct Use(Arc<HttpSession>);
 impl Drop for Use {
     fn drop(&mut self) {
         self.0.touch();
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.busy.fetch_sub(ONE_REQUEST, Ordering::AcqRel);
     }
 }
 
@@ -81,15 +83,31 @@ pub(super) enum NoSession {
     Unknown,
 }
 
+/// Why a request does not begin.
+pub(super) enum NotBegun {
+    /// Too many are under way.
+    TooMany,
+    /// The session gave way to another meanwhile.
+    Over,
+}
+
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const TIDY: Duration = Duration::from_secs(15);
 // Requests of one session that may be under way at once, and streams that may be open.
-const MOST_UNDER_WAY: usize = 256;
-const MOST_STREAMS: usize = 16;
+const MOST_UNDER_WAY: u64 = 256;
+const MOST_STREAMS: u64 = 16;
+// How they are counted in one number.
+const ONE_REQUEST: u64 = 1;
+const ONE_STREAM: u64 = 1 << 24;
+const GAVE_WAY: u64 = 1 << 48;
 
 impl HttpSessions {
     pub(super) fn new(host: Arc<dyn Host>) -> Arc<HttpSessions> {
-        Arc::new(HttpSessions { host, open: Mutex::default(), opening: tokio::sync::Mutex::default() })
+        let sessions = HttpSessions { host, open: Mutex::default(), opening: tokio::sync::Mutex::default() };
+        let sessions = Arc::new(sessions);
+        let makes_room: Arc<dyn MakesRoom> = Arc::clone(&sessions) as Arc<_>;
+        sessions.host.makes_room(Arc::downgrade(&makes_room));
+        sessions
     }
 
     /// Who the token proves to be, where it opens that agent's gate; opens nothing.
@@ -194,9 +212,8 @@ impl HttpSessions {
             agent: agent.to_owned(),
             bound_to: visitor.bound_to,
             started: Instant::now(),
-            used: AtomicI64::new(0),
-            under_way: AtomicUsize::new(0),
-            streams: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
+            busy: AtomicU64::new(0),
             asked: Mutex::default(),
             passage,
         });
@@ -204,8 +221,32 @@ impl HttpSessions {
         Ok(session)
     }
 
+    /// Takes the session of an agent that was idle longest, of those that are.
+    fn take_idle(&self, agent: &str) -> Option<Arc<HttpSession>> {
+        let mut open = self.lock();
+        let mut idle: Vec<(Instant, String)> = open
+            .iter()
+            .filter(|(_, session)| session.agent == agent && session.is_idle())
+            .map(|(key, session)| (session.last_used(), key.clone()))
+            .collect();
+        idle.sort();
+        // What was idle a moment ago may not be any more.
+        let (_, key) = idle.into_iter().find(|(_, key)| open.get(key).is_some_and(|session| session.gives_way()))?;
+        open.remove(&key)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<HttpSession>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MakesRoom for HttpSessions {
+    fn make_room<'a>(&'a self, agent: &'a str) -> Later<'a, bool> {
+        Box::pin(async move {
+            let Some(session) = self.take_idle(agent) else { return false };
+            self.host.left(session.passage.as_ref(), &Ended::Closed).await;
+            true
+        })
     }
 }
 
@@ -224,11 +265,14 @@ async fn hear(session: std::sync::Weak<HttpSession>, mut news: tokio::sync::watc
 }
 
 impl HttpSession {
-    /// Begins a request; `None` when too many are under way.
-    pub(super) fn begin(self: &Arc<Self>) -> Option<Use> {
-        let before = self.under_way.fetch_add(1, Ordering::AcqRel);
+    /// Begins a request.
+    pub(super) fn begin(self: &Arc<Self>) -> Result<Use, NotBegun> {
+        let before = self.busy.fetch_add(ONE_REQUEST, Ordering::AcqRel);
         let begun = Use(Arc::clone(self));
-        (before < MOST_UNDER_WAY).then_some(begun)
+        if before >= GAVE_WAY {
+            return Err(NotBegun::Over);
+        }
+        if before % ONE_STREAM < MOST_UNDER_WAY { Ok(begun) } else { Err(NotBegun::TooMany) }
     }
 
     /// Notes what lets go of request `id`.
@@ -249,11 +293,11 @@ impl HttpSession {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a stream; `None` when too many are open.
-    pub(super) fn stream(self: &Arc<Self>) -> Option<Streaming> {
-        let before = self.streams.fetch_add(1, Ordering::AcqRel);
+    /// Opens a stream while a request is under way; `None` when too many are open.
+    pub(super) fn stream(self: &Arc<Self>, _under_way: &Use) -> Option<Streaming> {
+        let before = self.busy.fetch_add(ONE_STREAM, Ordering::AcqRel);
         let opened = Streaming(Arc::clone(self));
-        (before < MOST_STREAMS).then_some(opened)
+        (before / ONE_STREAM < MOST_STREAMS).then_some(opened)
     }
 
     fn is_of(&self, visitor: &Visitor) -> bool {
@@ -265,19 +309,29 @@ impl HttpSession {
     }
 
     fn touch(&self) {
-        let seconds = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
-        self.used.store(seconds, Ordering::Relaxed);
+        self.used.store(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// When it was last used.
+    fn last_used(&self) -> Instant {
+        self.started.checked_add(Duration::from_millis(self.used.load(Ordering::Relaxed))).unwrap_or(self.started)
+    }
+
+    /// Whether no request is under way and no stream is open.
+    fn is_idle(&self) -> bool {
+        self.busy.load(Ordering::Acquire) == 0
+    }
+
+    /// Lets nothing begin any more, unless something is under way; whether that is so.
+    fn gives_way(&self) -> bool {
+        self.busy.compare_exchange(0, GAVE_WAY, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn over(&self) -> Option<Ended> {
         if self.is_severed() {
             return Some(Ended::Severed);
         }
-        let now = i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::MAX);
-        let idle = now.saturating_sub(self.used.load(Ordering::Relaxed));
-        let unused = self.under_way.load(Ordering::Acquire) + self.streams.load(Ordering::Acquire) == 0
-            && idle > i64::try_from(IDLE.as_secs()).unwrap_or(i64::MAX);
-        unused.then_some(Ended::Closed)
+        (self.is_idle() && self.last_used().elapsed() > IDLE).then_some(Ended::Closed)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::body::{Answered, event};
 use super::said::{Answer, wrong};
-use super::sessions::HttpSession;
+use super::sessions::{HttpSession, Use};
 use crate::daemon::socket::Host;
 use crate::gate::mcp::listen::Filter;
 use crate::gate::rpc::code;
@@ -40,9 +40,10 @@ impl Admitted {
 }
 
 /// Events for what changes, until the client goes away, the session is over, or who asked is no longer let in (`lasts`,
-/// `admitted`). `id`: of the request that asked for them.
+/// `admitted`). `id`: of the request that asked for them, which is under way.
 pub(super) fn stream(
     session: &Arc<HttpSession>,
+    under_way: &Use,
     filter: Filter,
     id: Option<&str>,
     lasts: Option<Duration>,
@@ -51,7 +52,7 @@ pub(super) fn stream(
     let (to, events) = mpsc::channel::<Bytes>(16);
     let (session, id) = (Arc::clone(session), id.map(str::to_owned));
     let mut news = session.passage.news();
-    let Some(open) = session.stream() else {
+    let Some(open) = session.stream(under_way) else {
         let why = "too many streams are open";
         return wrong(StatusCode::TOO_MANY_REQUESTS, id.as_deref(), code::BUSY, why);
     };

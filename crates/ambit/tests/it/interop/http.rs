@@ -245,44 +245,83 @@ fn a_stop_ends_streams_and_sessions_and_nothing_passes() {
     assert_eq!(house.read("ran"), "");
 }
 
+/// A session that was opened, by id.
+fn session(house: &House, token: &str) -> String {
+    let opened = ask(house, "POST", ENDPOINT, &headers(token, &[]), INITIALIZE);
+    assert_eq!(opened.status, 200, "{}", opened.body);
+    opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned()
+}
+
+/// A stream of that session, and its status.
+fn stream(house: &House, token: &str, id: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address(house)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let get = format!(
+        "GET {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {id}\r\n\r\n"
+    );
+    stream.write_all(get.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    (stream, String::from_utf8(status.to_vec()).unwrap())
+}
+
+fn sessions(house: &House) -> usize {
+    house.ambit(&["status", "--format", "json"]).json()["sessions"].as_array().unwrap().len()
+}
+
 #[test]
 fn one_agent_does_not_take_everybodys_place() {
     let house = open();
     let token = format!("Bearer {}", house.read("token").trim());
-    let opened = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
-    let id = opened.head.split("mcp-session-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
-    let stream = || {
-        let mut stream = TcpStream::connect(address(&house)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let get = format!(
-            "GET {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {id}\r\n\r\n"
-        );
-        stream.write_all(get.as_bytes()).unwrap();
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).unwrap();
-        (stream, String::from_utf8(status.to_vec()).unwrap())
-    };
-    let open: Vec<_> = (0..16).map(|_| stream()).collect();
+    let id = session(&house, &token);
+    let mut open: Vec<_> = (0..16).map(|_| stream(&house, &token, &id)).collect();
     assert!(open.iter().all(|(_, status)| status.ends_with("200")));
-    assert!(stream().1.ends_with("429"), "no more than 16 streams of a session");
-    // Nor more than 16 sessions of an agent, whether their clients are still there or not.
+    assert!(stream(&house, &token, &id).1.ends_with("429"), "no more than 16 streams of a session");
+    // Nor more than 16 sessions of an agent at work.
     for _ in 0..15 {
-        let mut hung_up = TcpStream::connect(address(&house)).unwrap();
-        let head = format!(
-            "POST {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            INITIALIZE.len()
-        );
-        hung_up.write_all(&[head.as_bytes(), INITIALIZE].concat()).unwrap();
+        open.push(stream(&house, &token, &session(&house, &token)));
     }
-    until("all are in", || {
-        house.ambit(&["status", "--format", "json"]).json()["sessions"].as_array().unwrap().len() == 16
-    });
+    assert!(open.iter().all(|(_, status)| status.ends_with("200")));
     let full = ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE);
     assert!(full.status == 429 && full.head.contains("retry-after") && !full.head.contains("www-authenticate"));
-    // A stop ends every one of them, also those that nobody holds any more.
+    assert_eq!(sessions(&house), 16);
+    // One of the clients goes away, and is seen to: there is room again.
+    drop(open.pop());
+    until("there is room", || ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE).status == 200);
     let stopped = house.ambit(&["stop", "helper", "--because", "a test", "--format", "json"]).fine().json();
     assert_eq!(stopped["severed"].as_array().unwrap().len(), 16, "{stopped}");
     drop(open);
+}
+
+#[test]
+fn clients_that_go_away_without_a_word_keep_nobody_out() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let first = session(&house, &token);
+    let listening = stream(&house, &token, &first);
+    let idle: Vec<String> = (0..15).map(|_| session(&house, &token)).collect();
+    // It is used once more: the one after it was idle longest now.
+    let ping = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let answers = |id: &str| {
+        let session = [("Mcp-Session-Id", id)];
+        ask(&house, "POST", ENDPOINT, &headers(&token, &session), ping).status
+    };
+    assert_eq!((sessions(&house), answers(&idle[0])), (16, 200));
+    for longest in &idle[1..4] {
+        session(&house, &token);
+        assert_eq!(sessions(&house), 16);
+        assert_eq!(answers(longest), 404);
+    }
+    assert_eq!((answers(&first), answers(&idle[0]), answers(&idle[4])), (200, 200, 200));
+    let closed = house.ambit(&["journal", "tail", "--kind", "session-closed"]).fine().out;
+    assert_eq!(closed.matches("how: Closed").count(), 3, "{closed}");
+    let flagged = house.ambit(&["journal", "tail", "--kind", "flagged"]).fine().out;
+    assert!(!flagged.contains("at work already"), "{flagged}");
+    // Over the pipe as well: another client of the agent comes in.
+    let mut piped = Talk::open(Client::TypeScript, &house.gate());
+    assert_eq!(text(&piped.ask(&call("look", json!({})))), "look ran");
+    assert_eq!(sessions(&house), 16);
+    drop((listening, piped));
 }
 
 #[test]
