@@ -2,12 +2,12 @@
 
 use ambit_core::action::Digest;
 use ambit_core::hold::{Counted, Denial, State, Vote};
-use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::change::{self, ChangeError, Step};
 use super::people::{self, NotProved, Peer, Proof, Proved, Say};
+use super::refused::{self, No};
 use super::{Kept, recheck};
 use crate::gate::judge::Judge;
 use crate::gate::means::{Fault, InForce, Means};
@@ -134,44 +134,14 @@ pub async fn refuse(
         kept.hold.refuse(&proved.person, because, at, &circle)?;
         let details = said_how(binding, &proved, proof);
         let entry = Entry { person: Some(proved.person.clone()), ..kept.entry(Kind::HoldRefused, details) };
-        let no = No {
-            until: kept.frame.task.is_none().then_some(Timestamp(at.0.saturating_add(DAY))),
-            because: because.to_owned(),
-        };
-        let key = no_key(kept.agent(), kept.hold.binding.action);
+        let no = No::at(at, kept.frame.task.clone(), because);
+        let key = refused::key(kept.agent(), kept.hold.binding.action);
         let expect = means.store.get(&key).ok().flatten().map_or(0, |found| found.version);
         let put = Put { key, expect, value: serde_json::to_vec(&no).ok() };
         Ok(Step { said: (), entries: vec![entry], puts: vec![put] })
     })
     .await?;
     Ok(Answered::Refused)
-}
-
-/// A person's no to exactly one action, kept under `refused/AGENT/DIGEST`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct No {
-    /// Until when; `None`: as long as its task, whose name is in the digest.
-    pub until: Option<Timestamp>,
-    /// Why, in their words.
-    pub because: String,
-}
-
-const DAY: i64 = 24 * 3600 * 1000;
-
-/// The no that holds for an action.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn refused_before(means: &Means, agent: &str, action: Digest, now: Timestamp) -> Result<Option<No>, Fault> {
-    let key = no_key(agent, action);
-    let Some(found) = means.store.get(&key)? else { return Ok(None) };
-    let no: No =
-        serde_json::from_slice(&found.value).map_err(|error| Fault::Damaged { key, why: error.to_string() })?;
-    Ok(Some(no).filter(|no| no.until.is_none_or(|until| now <= until)))
-}
-
-pub(crate) fn no_key(agent: &str, action: Digest) -> String {
-    format!("refused/{agent}/{action}")
 }
 
 /// How a person said it. With the signature, a third party can check who answered what without trusting this machine.

@@ -6,6 +6,7 @@ pub mod notice;
 pub mod people;
 pub mod queue;
 pub mod recheck;
+pub mod refused;
 pub mod shown;
 pub mod sweep;
 pub mod trip;

@@ -10,7 +10,7 @@ use ambit_core::time::Timestamp;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::{Frame, Kept, answer, change, key, shown};
+use super::{Frame, Kept, change, key, refused, shown};
 use crate::gate::entries;
 use crate::gate::means::Fault;
 use crate::gate::pass::{Case, Draft, Ruling};
@@ -238,7 +238,7 @@ const DAY: i64 = 24 * 3600 * 1000;
 pub(crate) fn rule(case: &Case<'_>, decision: Decision) -> Result<Draft, Fault> {
     let (means, action, now) = (case.means, case.ask.action, case.means.now());
     let digest = case.ask.digest;
-    if let Some(said) = answer::refused_before(means, &action.agent, digest, now)? {
+    if let Some(said) = refused::before(means, &action.agent, digest, now)? {
         let text = format!(
             "refused: a person refused exactly this ({})\nhelp: do not ask for it again; ask the person you work for, or do something else",
             crate::escape::escape(&said.because)

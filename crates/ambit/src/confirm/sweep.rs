@@ -1,7 +1,7 @@
 //! What time alone brings about: holds lapse, tasks end, what was confirmed and interrupted goes on, and what nobody collects any
-//! more is forgotten (its records stay).
+//! more, or may ask for again, is forgotten (its records stay).
 
-use super::{change, key};
+use super::{change, key, refused};
 use crate::daemon::tasks;
 use crate::gate::means::{Fault, Means};
 use crate::store::{Durability, Put};
@@ -42,6 +42,9 @@ pub async fn sweep(means: &Means) -> Result<Swept, Fault> {
         }
         means.queue.forget(&id);
         swept.forgotten += 1;
+    }
+    if means.looked.is_due(means.now()) {
+        refused::forget(means, None).await?;
     }
     Ok(swept)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::callers::{self, Calling};
 pub use super::opening::{LONGEST_SECONDS, Opening, SHORTEST_SECONDS, TaskError};
 use super::opening::{fits, known};
-use crate::confirm::{change, queue};
+use crate::confirm::{change, queue, refused};
 use crate::escape::escape;
 use crate::gate::means::{Fault, InForce, Means};
 use crate::gate::tasks::{KeptTask, Said, key};
@@ -231,6 +231,10 @@ pub async fn close_as(
     puts.extend(of_task.map(|found| Put { key: found.key, expect: found.version, value: None }));
     means.record(entries, move |_| puts, Durability::Now).await?;
     drop(locked);
+    // Nor is what people said no to in it. What is not forgotten now is when that is swept.
+    if let Err(error) = refused::forget(means, Some(&agent)).await {
+        tracing::error!(%error, "what was refused in a task that is over could not be forgotten");
+    }
     let mut withdrawn = Vec::new();
     for hold in means.queue.withdrawable(Some(&agent)) {
         let of_task = change::kept(means, &hold)?.is_some_and(|kept| kept.frame.task.as_deref() == Some(id));

@@ -17,6 +17,7 @@ use super::talk::Talk;
 use super::tasks::{Openings, Tasks};
 use crate::confirm::people::{AgentUsers, Enrolled};
 use crate::confirm::queue::Queue;
+use crate::confirm::refused::Looked;
 use crate::confirm::trip::Trips;
 use crate::journal::{Entry, Journal, JournalError, Record};
 use crate::store::{Durability, Put, Store, StoreError};
@@ -52,6 +53,8 @@ pub struct Means {
     pub enrolled: Arc<dyn Enrolled>,
     /// Who is refused too often.
     pub trips: Trips,
+    /// When what people said no to, and is over, was last looked for.
+    pub looked: Looked,
     /// How long and how much.
     pub settings: Settings,
     turns: Turns,
@@ -175,6 +178,7 @@ impl Means {
             sessions: Sessions::default(),
             enrolled,
             trips: Trips::default(),
+            looked: Looked::default(),
             turns: Turns::default(),
             world,
             store,

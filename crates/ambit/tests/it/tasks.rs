@@ -360,6 +360,54 @@ fn tokens_of_tasks_that_are_long_over_are_forgotten() {
     }
 }
 
+#[test]
+fn a_no_is_forgotten_when_its_task_or_its_day_is_over_and_not_before() {
+    let mut rig = rig();
+    let kept = |rig: &Rig| rig.memory.scan("refused/").unwrap().len();
+    let say_no = |rig: &Rig| {
+        let Answer::Pending { id, .. } = rig.call("payments.create_refund", r#"{"amount":5}"#) else { panic!() };
+        rig.refuse("dana", &id, "no").unwrap();
+    };
+    let is_refused = |rig: &Rig| {
+        let answer = rig.call("payments.create_refund", r#"{"amount":5}"#);
+        matches!(answer, Answer::Refused(why) if why.contains("refused exactly this"))
+    };
+    // One without a task, one in a task that stays open, and one in a task that ends.
+    say_no(&rig);
+    let (stays, ends) = (answer("T-1", "dana"), answer("T-2", "dana"));
+    let stays = rig.open_task(Opening { lasts_seconds: 3 * 24 * 3600, ..stays }).unwrap();
+    rig.enter(&stays);
+    say_no(&rig);
+    let ends = rig.open_task(ends).unwrap();
+    rig.enter(&ends);
+    say_no(&rig);
+    rig.sweep();
+    assert_eq!(kept(&rig), 3);
+    rig.end_task(&ends);
+    assert_eq!(kept(&rig), 2, "at once");
+    rig.later(24 * 60 - 1);
+    rig.sweep();
+    assert_eq!(kept(&rig), 2);
+    rig.later(2 * 60);
+    rig.sweep();
+    assert_eq!(kept(&rig), 1, "its day is over");
+    rig.enter(&stays);
+    assert!(is_refused(&rig), "its task is not");
+    let (mut rig, _) = rig.crash(1);
+    rig.sweep();
+    rig.enter(&stays);
+    assert!(kept(&rig) == 1 && is_refused(&rig));
+    // One that was kept before it said of which task it is: as long as any task of the agent is open.
+    let found = rig.memory.scan("refused/").unwrap().remove(0);
+    let value = Some(br#"{"until":null,"because":"no"}"#.to_vec());
+    rig.put(ambit::store::Put { key: found.key, expect: found.version, value });
+    rig.later(61);
+    rig.sweep();
+    assert!(kept(&rig) == 1 && is_refused(&rig));
+    rig.end_task(&stays);
+    assert_eq!(kept(&rig), 0);
+}
+
 /// What is done to a gate with tasks.
 #[derive(Clone, Debug)]
 enum Move {
