@@ -25,6 +25,7 @@ use crate::gate::means::{Fault, Judges, Means, Settings};
 use crate::home::Home;
 use crate::journal::{Entry, Journal, JournalError, Kind, Mode, checkpoints};
 use crate::keys::installation::{InstallationError, InstallationKeys};
+use crate::keys::{caller, token};
 use crate::store::private::{self, PrivateError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Durability, Store, StoreError};
@@ -151,6 +152,8 @@ fn open(dir: &Path, state_dir: &Path, limits: &Limits, digest: Option<config::Di
     let world: Arc<dyn World> = Arc::new(Real);
     let keys = InstallationKeys::open(state_dir, world.as_ref())?;
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(state_dir)?);
+    token::index(store.as_ref())?;
+    caller::index(store.as_ref())?;
     let mode = Mode::Threaded { checkpoints: state_dir.join(checkpoints::FILE) };
     let journal = Arc::new(Journal::open(Arc::clone(&store), Arc::clone(&world), keys, mode)?);
     let releases = Arc::new(Releases::new(Arc::clone(&store)));

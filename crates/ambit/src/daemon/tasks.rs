@@ -140,12 +140,12 @@ pub async fn open_for(means: &Means, mut opening: Opening, opener: &Opener<'_>) 
         payload: Some(serde_json::to_vec(&said).map_err(damaged)?),
         ..Entry::new(Kind::TaskOpened)
     };
-    let (token_put, mut written) = (drawn.put, task.clone());
+    let (token_puts, mut written) = (drawn.puts, task.clone());
     let puts = move |numbers: &[u64]| {
         written.record = numbers.first().copied().unwrap_or(0);
         // A task always serialises; were it not to, the empty value is no task and fails closed.
         let value = Some(serde_json::to_vec(&written).unwrap_or_default());
-        [vec![Put { key, expect: 0, value }, token_put], noted].concat()
+        [vec![Put { key, expect: 0, value }], token_puts, noted].concat()
     };
     let recorded = means.record(vec![entry, drawn.entry], puts, Durability::Now).await.map_err(Fault::from)?;
     task.record = recorded.first().map_or(0, |record| record.sequence);

@@ -9,7 +9,7 @@ use super::names::name;
 use super::token::TokenError;
 use super::{Secret, hex};
 use crate::journal::{Entry, Journal, Kind};
-use crate::store::{Durability, Put, Store};
+use crate::store::{Durability, Put, Store, StoreError};
 
 /// How every caller's token begins.
 pub const PREFIX: &str = "ambit_caller_";
@@ -75,7 +75,7 @@ pub async fn make(journal: &Journal, caller: &str, made_by: &str) -> Result<(Sec
     };
     let text = kept::text::<CallerToken>(&token.id, &digits);
     let (entry, put) = change(&token, 0, Some(made_by), "made")?;
-    journal.write(vec![entry], vec![put], Durability::Now).await?;
+    journal.write(vec![entry], vec![put, kept::point(&token)], Durability::Now).await?;
     Ok((text, token))
 }
 
@@ -100,6 +100,14 @@ pub async fn revoke(journal: &Journal, id: &str, by: Option<&str>) -> Result<Cal
         journal.write(vec![entry], vec![put], Durability::Now).await?;
     }
     Ok(token)
+}
+
+/// As [`super::token::index`].
+///
+/// # Errors
+/// When the store fails.
+pub fn index(store: &dyn Store) -> Result<(), StoreError> {
+    kept::point_all::<CallerToken>(store)
 }
 
 /// Every caller's tokens; revoked ones too.

@@ -1,5 +1,8 @@
 //! What tokens of every kind share: how they are written, kept by a hash of their secret, found, compared and read back. Each
 //! kind has a beginning, a place and a hash of its own, so that none is ever found where another is looked for.
+//!
+//! Whoever presents a token says its id and not whose it is: `PLACE-id/ID` says that, so that one is found at once among
+//! however many there are.
 
 use ambit_core::action::Digest;
 use serde::Serialize;
@@ -8,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Secret;
 use super::token::TokenError;
-use crate::store::{Found, Put, Store};
+use crate::store::{Batch, Durability, Found, Put, Store, StoreError};
 
 /// A token as it is kept: without its secret.
 pub(super) trait Kept: Serialize + DeserializeOwned {
@@ -66,7 +69,9 @@ pub(super) fn verify<T: Kept>(store: &dyn Store, presented: &str) -> Result<Pres
 
 /// The token of that id, and its version.
 pub(super) fn find<T: Kept>(store: &dyn Store, id: &str) -> Result<Option<(T, u64)>, TokenError> {
-    let found = store.scan(T::PLACE)?.into_iter().find(|found| found.key.rsplit('/').next() == Some(id));
+    let Some(of) = store.get(&place_of::<T>(id))? else { return Ok(None) };
+    let Ok(whose) = std::str::from_utf8(&of.value) else { return Err(TokenError::Malformed(of.key)) };
+    let found = store.get(&format!("{}{whose}/{id}", T::PLACE))?;
     found.map(|found| Ok((read(&found)?, found.version))).transpose()
 }
 
@@ -82,6 +87,39 @@ pub(super) fn put<T: Kept>(token: &T, expect: u64) -> Result<Put, TokenError> {
     let key = key(token);
     let value = serde_json::to_vec(token).map_err(|_| TokenError::Malformed(key.clone()))?;
     Ok(Put { key, expect, value: Some(value) })
+}
+
+/// The change that has a new token found by its id.
+pub(super) fn point<T: Kept>(token: &T) -> Put {
+    Put { key: place_of::<T>(token.id()), expect: 0, value: Some(token.whose().into()) }
+}
+
+/// The changes that forget a token.
+pub(super) fn forget<T: Kept>(store: &dyn Store, found: Found, id: &str) -> Result<Vec<Put>, StoreError> {
+    let remove = |found: Found| Put { key: found.key, expect: found.version, value: None };
+    let of = store.get(&place_of::<T>(id))?;
+    Ok([Some(found), of].into_iter().flatten().map(remove).collect())
+}
+
+/// Has every token found by its id, also those that were kept before that was so; when a store was just opened.
+pub(super) fn point_all<T: Kept>(store: &dyn Store) -> Result<(), StoreError> {
+    let mut puts = Vec::new();
+    for found in store.scan(T::PLACE)? {
+        // What cannot be read is found by nobody.
+        if let Ok(token) = read::<T>(&found)
+            && store.get(&place_of::<T>(token.id()))?.is_none()
+        {
+            puts.push(point(&token));
+        }
+    }
+    if puts.is_empty() {
+        return Ok(());
+    }
+    store.commit(&Batch { puts, ..Batch::default() }, Durability::Now)
+}
+
+fn place_of<T: Kept>(id: &str) -> String {
+    format!("{}-id/{id}", T::PLACE.trim_end_matches('/'))
 }
 
 fn key<T: Kept>(token: &T) -> String {

@@ -103,7 +103,7 @@ pub async fn make_held(
     held_by: Option<&str>,
 ) -> Result<(Secret, Token), TokenError> {
     let drawn = draw(journal, agent, made_by, held_by, None)?;
-    journal.write(vec![drawn.entry], vec![drawn.put], Durability::Now).await?;
+    journal.write(vec![drawn.entry], drawn.puts, Durability::Now).await?;
     Ok((drawn.text, drawn.token))
 }
 
@@ -115,8 +115,8 @@ pub struct Drawn {
     pub token: Token,
     /// Its record.
     pub entry: Entry,
-    /// Its change of the store.
-    pub put: Put,
+    /// Its changes of the store.
+    pub puts: Vec<Put>,
 }
 
 /// Draws a token, to be committed together with what it is for. `task`: its sessions work on that task.
@@ -162,7 +162,8 @@ pub fn draw_from(
     };
     let text = kept::text::<Token>(&token.id, &digits);
     let (entry, put) = change(&token, 0, made_by, "made")?;
-    Ok(Drawn { text, token, entry, put })
+    let puts = vec![put, kept::point(&token)];
+    Ok(Drawn { text, token, entry, puts })
 }
 
 /// The text of a token that is kept, out of its secret; nothing when it is another's secret, or the token was revoked.
@@ -224,10 +225,18 @@ pub fn outlived(store: &dyn Store, agent: &str, before: i64) -> Result<Vec<Put>,
     for found in store.scan(&format!("token/{}/", name(agent)?))? {
         let token: Token = kept::read(&found)?;
         if token.task.is_some() && token.revoked_at.is_some_and(|at| at < before) {
-            puts.push(Put { key: found.key, expect: found.version, value: None });
+            puts.extend(kept::forget::<Token>(store, found, &token.id)?);
         }
     }
     Ok(puts)
+}
+
+/// Has every token found by its id, when a store was just opened: an earlier Ambit looked through all of them.
+///
+/// # Errors
+/// When the store fails.
+pub fn index(store: &dyn Store) -> Result<(), StoreError> {
+    kept::point_all::<Token>(store)
 }
 
 /// The tokens of an agent, or all; revoked ones too.
@@ -257,6 +266,7 @@ mod tests {
     use super::*;
     use crate::journal::Record;
     use crate::journal::tests::{inline, wait};
+    use crate::store::Batch;
     use crate::store::memory::Memory;
     use std::sync::Arc;
 
@@ -305,12 +315,38 @@ mod tests {
         let secret = text.expose_text().unwrap().rsplit('_').next().unwrap().to_owned();
         let kept: Vec<_> =
             store.scan("").unwrap().into_iter().map(|found| String::from_utf8(found.value).unwrap()).collect();
-        assert_eq!(kept.len(), 1);
+        assert_eq!(kept.len(), 2, "the token, and whose it is");
         let body = String::from_utf8(store.rows(1, 1).unwrap()[0].body.clone()).unwrap();
-        for text in [&kept[0], &body, &format!("{token:?}")] {
+        for text in [&kept[1], &body, &format!("{token:?}")] {
             assert!(!text.contains(&secret) && text.contains(&token.id), "{text}");
         }
+        assert_eq!(kept[0], "refund-helper");
         assert!(!body.contains(&token.hash));
         assert_eq!(Record::read(store.rows(1, 1).unwrap().remove(0)).unwrap().agent.as_deref(), Some("refund-helper"));
+    }
+
+    #[test]
+    fn a_token_of_an_earlier_ambit_is_found_once_its_store_was_opened() {
+        let store = Arc::new(Memory::new());
+        let journal = inline(&store).unwrap();
+        let (text, token) = wait(make(&journal, "refund-helper", None)).unwrap();
+        let text = text.expose_text().unwrap();
+        let place = store.scan("token-id/").unwrap().remove(0);
+        assert_eq!(
+            (place.key.as_str(), place.value.as_slice()),
+            (&*format!("token-id/{}", token.id), &b"refund-helper"[..])
+        );
+        let gone = Put { key: place.key, expect: place.version, value: None };
+        store.commit(&Batch { puts: vec![gone], ..Batch::default() }, Durability::Now).unwrap();
+        assert_eq!(verify(&*store, text).unwrap(), Presented::Unknown);
+        for _ in 0..2 {
+            index(&*store).unwrap();
+            assert_eq!(verify(&*store, text).unwrap(), Presented::Valid(token.clone()));
+        }
+        // Whatever it says, it is nobody's token but the one that is kept there, with its secret.
+        let place = store.get(&format!("token-id/{}", token.id)).unwrap().unwrap();
+        let other = Put { key: place.key, expect: place.version, value: Some(b"other".to_vec()) };
+        store.commit(&Batch { puts: vec![other], ..Batch::default() }, Durability::Now).unwrap();
+        assert_eq!(verify(&*store, text).unwrap(), Presented::Unknown);
     }
 }

@@ -93,3 +93,30 @@ fn what_an_allowed_read_costs() {
         }
     });
 }
+
+/// `cargo nextest run -p ambit --run-ignored only what_knowing_a_token_costs --no-capture`
+#[test]
+#[ignore = "a measurement, not a test"]
+fn what_knowing_a_token_costs() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::new(settings());
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.path().join("state")).unwrap());
+    let keys = InstallationKeys::from_seed(&[7; 64]);
+    let journal = Journal::open(store.clone(), rig.world.clone(), keys, Mode::Inline).unwrap();
+    let mut known = None;
+    for agent in 0..1_000 {
+        let drawn = ambit::keys::token::draw(&journal, &format!("agent-{agent}"), None, None, None).unwrap();
+        store.commit(&Batch { puts: drawn.puts, ..Batch::default() }, Durability::Soon).unwrap();
+        known = Some(drawn.text);
+    }
+    let known = known.unwrap();
+    let text = known.expose_text().unwrap();
+    let made_up = format!("ambit_{}_{}", "0".repeat(16), "0".repeat(64));
+    for (what, text) in [("one of 1,000", text), ("none of them", made_up.as_str())] {
+        let started = Instant::now();
+        for _ in 0..200 {
+            ambit::keys::token::verify(store.as_ref(), text).unwrap();
+        }
+        println!("{what}: {:?} each", started.elapsed() / 200);
+    }
+}
