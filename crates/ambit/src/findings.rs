@@ -39,6 +39,7 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("shared-os-user", "an agent that runs as a person's operating-system user"),
     ("shared-principal", "two agents that one access token would be"),
     ("shared-scope", "two agents with one scope"),
+    ("shared-tool-name", "tools that an agent would see under one name"),
     ("too-large", "a file past its bounds"),
     ("unknown-agent", "an agent that `ambit.toml` does not have"),
     ("unknown-key", "a key that there is not"),

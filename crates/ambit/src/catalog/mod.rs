@@ -2,6 +2,7 @@
 
 mod only;
 mod returned;
+mod shown;
 
 use std::collections::BTreeSet;
 
@@ -58,6 +59,9 @@ pub fn catalog_of(config: &Config, lock: &Lock, agent: Option<&str>) -> (Catalog
         build.readings(name, system);
     }
     let Build { catalog, mut problems, concerned, .. } = build;
+    if let Some(agent) = agent {
+        problems.in_config.extend(shown::names_for_several(config, lock, agent));
+    }
     problems.in_config.sort_by_key(|one| one.at.bytes.start);
     problems.in_lock.sort_by_key(|one| one.at.bytes.start);
     let catalog = if agent.is_some() { only(&catalog, &concerned) } else { catalog };

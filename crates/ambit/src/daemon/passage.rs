@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::systems::{Fleet, LiveSystems};
-use crate::config::ToolNames;
 use crate::confirm::wait;
 use crate::gate::Answer;
 use crate::gate::judge::Judge;
@@ -153,9 +152,7 @@ impl Passage for AgentPassage {
 
     fn naming(&self) -> Naming {
         let Some((_, fleet)) = self.fleet() else { return Naming::default() };
-        let said = fleet.resolved.config.agents.get(&self.session.agent).map(|agent| agent.tool_names);
-        // With several systems nobody could tell their tools apart; `check` has said so.
-        if said == Some(ToolNames::Own) && fleet.names().count() == 1 { Naming::Own } else { Naming::WithSystem }
+        Naming::of(&fleet.resolved.config, &self.session.agent)
     }
 
     fn tools(&self) -> Arc<[Tool]> {

@@ -69,7 +69,7 @@ impl Ground {
             agent: agent.to_owned(),
             person,
             program: program.to_owned(),
-            naming: naming(&config, agent),
+            naming: Naming::of(&config, agent),
             tokens: Vec::new(),
             place,
             _daemon: daemon,
@@ -279,14 +279,6 @@ fn config(home: &Home, agent: &str, owner: &str, program: &Path, dir: &Path) -> 
         }
     };
     (config, person)
-}
-
-/// How the agent sees the names of tools: their own where it wants so and has one system.
-fn naming(config: &config::Config, agent: &str) -> Naming {
-    let Some(agent) = config.agents.get(agent) else { return Naming::default() };
-    let is_served = |name: &&String| config.systems.get(*name).is_some_and(|system| system.kind == Kind::Mcp);
-    let is_one = agent.systems.iter().filter(is_served).count() == 1;
-    if agent.tool_names == config::ToolNames::Own && is_one { Naming::Own } else { Naming::WithSystem }
 }
 
 /// The page of the other agent.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use ambit_core::action::Digest;
 
+use crate::config::{Config, Kind, ToolNames};
+
 /// Ambit's own tool: asks what became of a call that waits for a person. No exposed name is this one.
 pub const PENDING: &str = "ambit_pending";
 
@@ -22,6 +24,16 @@ pub enum Naming {
 }
 
 impl Naming {
+    /// How that agent sees them: under their own names where it wants so and has one MCP system. With several nobody could
+    /// tell their tools apart; `check` says so.
+    #[must_use]
+    pub fn of(config: &Config, agent: &str) -> Naming {
+        let Some(agent) = config.agents.get(agent) else { return Naming::default() };
+        let is_served = |name: &&String| config.systems.get(*name).is_some_and(|system| system.kind == Kind::Mcp);
+        let is_one = agent.systems.iter().filter(is_served).count() == 1;
+        if agent.tool_names == ToolNames::Own && is_one { Naming::Own } else { Naming::WithSystem }
+    }
+
     /// The name under which an agent sees a tool (or prompt) of a system. One that would not fit is made to fit and gets
     /// eight digits of a hash of the exact name, so that it stays the same for as long as the tool keeps its name.
     #[must_use]
