@@ -90,8 +90,9 @@ impl Installation {
     /// # Errors
     /// When it does not.
     pub fn serve(&self) -> Result<Daemon, DemoError> {
-        let mut command = self.command(&["serve"]);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        // It holds our end of a pipe: were we ended without a word, it would end as well.
+        let mut command = self.command(&["serve", "--until-eof"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let talk = child.stderr.take();
         let daemon = Daemon(child);
         let mut lines = talk.into_iter().flat_map(|talk| BufReader::new(talk).lines()).map_while(Result::ok);

@@ -94,13 +94,13 @@ fn nothing_gets_through_a_running_gate_with_the_page_of_the_sample_company() {
 }
 
 /// The processes that work in that directory, or did before it was gone.
-fn at_work_in(dir: &Path) -> Vec<PathBuf> {
+pub fn at_work_in(dir: &Path) -> Vec<PathBuf> {
     let all = std::fs::read_dir("/proc").unwrap().flatten().map(|one| one.path());
     all.filter(|one| std::fs::read_link(one.join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir))).collect()
 }
 
 #[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, holds: impl Fn() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");

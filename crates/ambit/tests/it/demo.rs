@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::attack_live::{at_work_in, until};
 use crate::peers::{self, Client};
 
 fn demo() -> String {
@@ -104,4 +105,25 @@ fn official_clients_work_with_the_companys_servers() {
         assert!(said[4]["contents"][0]["text"].as_str().unwrap().contains("ten years"), "{client:?}: {said:?}");
         assert!(said[5]["messages"][0]["content"]["text"].as_str().unwrap().contains("8801"), "{client:?}: {said:?}");
     }
+}
+
+#[test]
+fn the_samples_daemon_ends_with_a_demo_that_is_killed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ambit"));
+    command
+        .arg("demo")
+        .env("TMPDIR", temporary.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let serves = || {
+        let said = |process: &std::path::PathBuf| std::fs::read_to_string(process.join("cmdline")).unwrap_or_default();
+        at_work_in(temporary.path()).iter().any(|process| said(process).contains("\0serve\0"))
+    };
+    until("its daemon serves", serves);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("every process of the sample ends", || at_work_in(temporary.path()).is_empty());
 }
