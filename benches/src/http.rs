@@ -2,7 +2,8 @@
 //! the same server called directly; the processor time a call; and what the daemon weighs with a thousand clients connected.
 //! Prints Markdown tables.
 //!
-//! `http PATH-OF-AMBIT` measures; `http server` is the server that stands on both sides.
+//! `http PATH-OF-AMBIT` measures; `http PATH-OF-AMBIT AGENTS SESSIONS` only what the daemon weighs, with so many agents and so
+//! many clients of each; `http server` is the server that stands on both sides.
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -27,14 +28,23 @@ fn main() -> Result<()> {
     let said: Vec<String> = std::env::args().skip(1).collect();
     match said.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["server"] => serve(),
-        [ambit] => measure(&std::fs::canonicalize(ambit)?),
+        [ambit] => measure(&std::fs::canonicalize(ambit)?, AGENTS, SESSIONS, TURNS),
+        [ambit, agents, sessions] => measure(&std::fs::canonicalize(ambit)?, agents.parse()?, sessions.parse()?, 0),
         _ => Err("say which ambit: http ../target/release/ambit".into()),
     }
 }
 
-fn measure(ambit: &Path) -> Result<()> {
+fn measure(ambit: &Path, agents: usize, sessions: usize, turns: usize) -> Result<()> {
     let server = Server::start()?;
-    let house = House::new(ambit, server.port)?;
+    let house = House::new(ambit, server.port, agents)?;
+    if turns > 0 {
+        calls(&server, &house, turns)?;
+    }
+    weight(&house, agents, sessions)
+}
+
+/// What the way through takes, beside the direct one.
+fn calls(server: &Server, house: &House, turns: usize) -> Result<()> {
     let direct = Target { port: server.port, path: "/mcp".into(), token: String::new(), prefix: "" };
     let token = std::fs::read_to_string(house.dir.join("token-0"))?.trim().to_owned();
     let through = Target { port: house.port, path: "/agents/helper-0/mcp".into(), token, prefix: "bench__" };
@@ -49,7 +59,7 @@ fn measure(ambit: &Path) -> Result<()> {
         let (mut calls, mut busy) = (0, [Duration::ZERO; 2]);
         flood(&direct, tool, TURN)?;
         flood(&through, tool, TURN)?;
-        for _ in 0..TURNS {
+        for _ in 0..turns {
             let (made, took) = flood(&direct, tool, TURN)?;
             without += made as f64 / took.as_secs_f64();
             let before = [cpu(server.child.id())?, cpu(house.daemon.id())?];
@@ -59,7 +69,7 @@ fn measure(ambit: &Path) -> Result<()> {
             busy = [0, 1].map(|at| busy[at] + (after[at] - before[at]));
             calls += made as u32;
         }
-        let (without, with) = (without / TURNS as f64, with / TURNS as f64);
+        let (without, with) = (without / turns as f64, with / turns as f64);
         let [of_server, of_daemon] = busy.map(|busy| busy / calls);
         println!(
             "| {what} | {without:.0}/s | {with:.0}/s | {:.2} | {of_server:.1?} | {of_daemon:.1?} |",
@@ -67,19 +77,24 @@ fn measure(ambit: &Path) -> Result<()> {
         );
     }
 
+    Ok(())
+}
+
+/// What the daemon weighs, before and after they all came.
+fn weight(house: &House, agents: usize, sessions: usize) -> Result<()> {
     println!("\n| the daemon's resident memory | MiB |\n|---|---|");
-    println!("| after these calls | {:.1} |", mib(resident(house.daemon.id())?));
+    println!("| before they come | {:.1} |", mib(resident(house.daemon.id())?));
     let mut connected = Vec::new();
-    for agent in 0..AGENTS {
+    for agent in 0..agents {
         let token = std::fs::read_to_string(house.dir.join(format!("token-{agent}")))?.trim().to_owned();
-        for _ in 0..SESSIONS {
+        for _ in 0..sessions {
             connected.push(connect(house.port, &format!("/agents/helper-{agent}/mcp"), &token)?);
         }
     }
     std::thread::sleep(Duration::from_secs(2));
     let weighs = mib(resident(house.daemon.id())?);
     println!(
-        "| with {} clients of {AGENTS} agents connected, each with its stream open | {weighs:.1} |",
+        "| with {} clients of {agents} agents connected, each with its stream open | {weighs:.1} |",
         connected.len()
     );
     Ok(())
@@ -231,7 +246,7 @@ struct House {
 }
 
 impl House {
-    fn new(ambit: &Path, server: u16) -> Result<House> {
+    fn new(ambit: &Path, server: u16, agents: usize) -> Result<House> {
         let dir = std::env::temp_dir().join(format!("ambit-http-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("people"))?;
         std::fs::set_permissions(dir.join("people"), std::fs::Permissions::from_mode(0o700))?;
@@ -239,7 +254,7 @@ impl House {
             "[systems.bench]\nkind = \"mcp\"\nurl = \"http://127.0.0.1:{server}/mcp\"\nreading-tools = [\"nothing\", \"queue\", \"work\"]\n\
              [people.dana]\nemail = \"dana@acme.example\"\n[http]\nlisten = \"127.0.0.1:0\"\n"
         );
-        for agent in 0..AGENTS {
+        for agent in 0..agents {
             let name = format!("helper-{agent}");
             config.push_str(&format!("[agents.{name}]\nscope = \"{name}.md\"\nsystems = [\"bench\"]\n"));
             std::fs::write(dir.join(format!("{name}.md")), PAGE.replace("AGENT", &name))?;
@@ -263,7 +278,7 @@ impl House {
         let house = House { dir, daemon, port: port.ok_or("no port")? };
         let dana = ["--passphrase-file", "passphrase"];
         run(ambit, &house.dir, &[&["setup", "--person", "dana"][..], &dana].concat())?;
-        for agent in 0..AGENTS {
+        for agent in 0..agents {
             let (name, token) = (format!("helper-{agent}"), format!("token-{agent}"));
             run(ambit, &house.dir, &[&["release", &name, "--because", "to measure", "--anyway"][..], &dana].concat())?;
             run(ambit, &house.dir, &[&["token", &name, "--to", &token][..], &dana].concat())?;

@@ -1,16 +1,18 @@
 //! The client with which Ambit speaks HTTP to others: it trusts whom this system trusts, says nothing in the clear off this
 //! machine, and follows nobody elsewhere.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::loopback::is_this_machine;
 
@@ -55,13 +57,29 @@ pub fn client_for_once() -> Result<Web, String> {
     client_that_keeps(0)
 }
 
+/// Whom this system trusted when somebody was first to be asked: read once, because it is some 150 kB, and a thousand agents
+/// have a client each.
+static TRUSTED: Mutex<Option<ClientConfig>> = Mutex::new(None);
+
+fn trusted() -> Result<ClientConfig, String> {
+    let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(trusted) = trusted.as_ref() {
+        return Ok(trusted.clone());
+    }
+    let wrong = |error: &dyn std::fmt::Display| format!("this system's certificates cannot be read: {error}");
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(&error))?
+        .with_native_roots()
+        .map_err(|error| wrong(&error))?
+        .with_no_client_auth();
+    Ok(trusted.insert(config).clone())
+}
+
 fn client_that_keeps(idle: usize) -> Result<Web, String> {
-    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(provider)
-        .map_err(|error| format!("this system's certificates cannot be read: {error}"))?
-        .https_or_http()
-        .enable_http1();
+    let connector =
+        hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(trusted()?).https_or_http().enable_http1();
     let mut plain = HttpConnector::new();
     plain.enforce_http(false);
     plain.set_connect_timeout(Some(CONNECT));

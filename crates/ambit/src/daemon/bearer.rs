@@ -42,10 +42,11 @@ pub(super) struct Admission {
 
 impl Admission {
     /// What an `ambit.toml` says of who comes in; nobody does by one that cannot be read.
-    fn of(config: Option<Config>, agent: &str) -> Admission {
+    fn of(config: Option<&Config>, agent: &str) -> Admission {
         let Some(config) = config else { return Admission { closed: true, ..Admission::default() } };
         let mapped = config.agents.get(agent).and_then(|agent| agent.oauth.clone());
-        Admission { issuer: config.http.and_then(|http| http.oauth), mapped, closed: false }
+        let issuer = config.http.as_ref().and_then(|http| http.oauth.clone());
+        Admission { issuer, mapped, closed: false }
     }
 
     /// Whether tokens that `ambit token` made open the gate over HTTP.
@@ -113,7 +114,7 @@ impl House {
         }
         let config = releases.config(agent, &judge);
         let is_read = config.is_some();
-        let admission = Arc::new(Admission::of(config, agent));
+        let admission = Arc::new(Admission::of(config.as_deref(), agent));
         // What could not be read back now may be later.
         if !is_read {
             return admission;
@@ -221,7 +222,7 @@ mod tests {
     fn a_release_that_cannot_be_read_back_opens_to_nobody() {
         let admission = Admission::of(None, "helper");
         assert!(!admission.takes_tokens() && admission.issuer.is_none() && admission.mapped.is_none());
-        assert!(Admission::of(Some(Config::default()), "helper").takes_tokens());
+        assert!(Admission::of(Some(&Config::default()), "helper").takes_tokens());
     }
 
     #[test]

@@ -414,7 +414,7 @@ impl Control {
             })?),
             None => None,
         };
-        changes.extend(admission::difference(before.as_ref(), &resolved.config, &agent));
+        changes.extend(admission::difference(before.as_deref(), &resolved.config, &agent));
         let said =
             |way| changes.iter().filter(move |(of, _)| *of == way).map(|(_, words)| words.clone()).collect::<Vec<_>>();
         let release = Release {

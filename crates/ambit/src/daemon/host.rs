@@ -289,7 +289,7 @@ impl House {
         }
         // A release that names the agent's user is a promise that it is another than Ambit's: only that user is the agent.
         let InForce::Judge(judge) = self.control.releases().in_force(agent, self.means.now()) else { return None };
-        let wanted = self.live.fleet(agent, &judge).ok()?.resolved.config.agents.get(agent)?.os_user.clone()?;
+        let wanted = self.live.fleet(agent, &judge).ok()?.config.agents.get(agent)?.os_user.clone()?;
         if peer.user.is_some() && number_of("/etc/passwd", &wanted) == peer.user {
             return None;
         }

@@ -94,7 +94,7 @@ impl AgentPassage {
     fn list_tools(&self, judge: &Judge, fleet: &Fleet) -> Arc<[Tool]> {
         let mut tools = Vec::new();
         for system in fleet.names() {
-            let Some(locked) = fleet.resolved.lock.systems.get(system) else { continue };
+            let Some(locked) = fleet.lock.systems.get(system) else { continue };
             for (name, definition) in &locked.tools {
                 let Ok(raw) = RawValue::from_string(definition.definition.clone()) else { continue };
                 let visible = self.could_verb(judge, system, name, Verb::Call);
@@ -152,7 +152,7 @@ impl Passage for AgentPassage {
 
     fn naming(&self) -> Naming {
         let Some((_, fleet)) = self.fleet() else { return Naming::default() };
-        Naming::of(&fleet.resolved.config, &self.session.agent)
+        Naming::of(&fleet.config, &self.session.agent)
     }
 
     fn tools(&self) -> Arc<[Tool]> {

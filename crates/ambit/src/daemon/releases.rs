@@ -18,7 +18,8 @@ use crate::gate::judge::Judge;
 use crate::gate::means::{Fault, InForce, Judges, Means};
 use crate::journal::{Entry, Kind};
 use crate::keys::{PublicKey, Signature};
-use crate::snapshot::Snapshot;
+use crate::lock::Lock;
+use crate::snapshot::{Shared, Snapshot};
 use crate::store::{Durability, Put, Store};
 
 /// A release with its contents, as the store keeps it under `release/AGENT/NUMBER`.
@@ -56,12 +57,31 @@ pub enum Unusable {
     },
 }
 
+/// What a release makes, out of its own bytes alone.
+#[derive(Clone)]
+pub struct Held {
+    /// Its judge.
+    pub judge: Arc<Judge>,
+    /// `ambit.toml` as it has it.
+    pub config: Arc<Config>,
+    /// `ambit.lock` as it has it.
+    pub lock: Arc<Lock>,
+}
+
 impl KeptRelease {
     /// The judge that it makes: checked against its signature, then read from its own bytes alone.
     ///
     /// # Errors
     /// When it is not what was signed, or makes no policy.
-    pub fn judge(&self) -> Result<Judge, Unusable> {
+    pub fn judge(&self) -> Result<Arc<Judge>, Unusable> {
+        self.read(&Shared::default()).map(|held| held.judge)
+    }
+
+    /// All that it makes, with what it has in common with others.
+    ///
+    /// # Errors
+    /// As [`KeptRelease::judge`].
+    pub fn read(&self, shared: &Shared) -> Result<Held, Unusable> {
         let (release, bytes) = (&self.release, self.snapshot.as_bytes());
         let signed = self.key.verify(DOMAIN, &[&release.digest().0], &self.signature);
         if !signed || !release.covers([(PART, bytes)]) {
@@ -72,7 +92,7 @@ impl KeptRelease {
         if snapshot.agent() != release.agent {
             return Err(Unusable::NotSigned(release.number));
         }
-        judge(&snapshot, release.clone()).map_err(no_policy)
+        held(&snapshot, release.clone(), shared).map_err(no_policy)
     }
 }
 
@@ -80,13 +100,18 @@ impl KeptRelease {
 ///
 /// # Errors
 /// The first reason why it makes none.
-pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Judge, String> {
-    let resolved = snapshot.resolve();
-    let readers = resolved.readers();
-    match resolved.policy {
+pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Arc<Judge>, String> {
+    held(snapshot, release, &Shared::default()).map(|held| held.judge)
+}
+
+fn held(snapshot: &Snapshot, release: Release, shared: &Shared) -> Result<Held, String> {
+    let mut resolved = snapshot.resolve_sharing(shared);
+    match resolved.policy.take() {
         Some(policy) => {
+            let readers = shared.readers(&resolved.setting.catalog, || resolved.readers());
             let callers = callers::of(&resolved.config, &resolved.agent);
-            Ok(Judge::new(release, Arc::new(policy), readers).with_callers(callers))
+            let judge = Judge::new(release, Arc::new(policy), readers).with_callers(callers);
+            Ok(Held { judge: Arc::new(judge), config: resolved.config, lock: resolved.lock })
         }
         None => {
             let mut found = resolved.findings.iter().flat_map(|found| &found.diagnostics);
@@ -100,6 +125,7 @@ pub fn judge(snapshot: &Snapshot, release: Release) -> Result<Judge, String> {
 pub struct Releases {
     store: Arc<dyn Store>,
     known: Mutex<BTreeMap<String, Known>>,
+    shared: Shared,
 }
 
 /// What is known of one agent's releases.
@@ -107,14 +133,14 @@ pub struct Releases {
 struct Known {
     releases: Vec<Release>,
     gap: bool,
-    judge: Option<(u64, Result<Arc<Judge>, Unusable>)>,
+    held: Option<(u64, Result<Held, Unusable>)>,
 }
 
 impl Releases {
     /// The releases of that store; nothing is read before it is asked for.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Releases {
-        Releases { store, known: Mutex::default() }
+        Releases { store, known: Mutex::default(), shared: Shared::default() }
     }
 
     /// An agent's releases, the oldest first.
@@ -143,10 +169,24 @@ impl Releases {
 
     /// `ambit.toml` as the release of this judge has it.
     #[must_use]
-    pub fn config(&self, agent: &str, judge: &Judge) -> Option<Config> {
-        let number = judge.release().number;
-        let kept = self.of(agent).ok()?.into_iter().find(|kept| kept.release.number == number)?;
-        Some(Snapshot::from_bytes(kept.snapshot.as_bytes()).ok()?.resolve().config)
+    pub fn config(&self, agent: &str, judge: &Judge) -> Option<Arc<Config>> {
+        self.held(agent, judge).ok().map(|held| held.config)
+    }
+
+    /// What the release of this judge makes; read anew where another is in force meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be read back; why.
+    pub fn held(&self, agent: &str, judge: &Judge) -> Result<Held, String> {
+        let (number, digest) = (judge.release().number, judge.release_digest());
+        if let Some(Known { held: Some((_, Ok(held))), .. }) = self.lock().get(agent)
+            && held.judge.release_digest() == digest
+        {
+            return Ok(held.clone());
+        }
+        let kept = self.of(agent).map_err(|fault| fault.to_string())?;
+        let kept = kept.into_iter().find(|kept| kept.release.number == number).ok_or("the release is missing")?;
+        kept.read(&self.shared).map_err(|why| why.to_string())
     }
 
     /// Reads an agent's releases anew the next time.
@@ -174,9 +214,9 @@ impl Releases {
             }
         };
         let number = release.number;
-        let current = known.judge.as_ref().filter(|(of, _)| *of == number);
-        let judge = match current {
-            Some((_, judge)) => judge.clone(),
+        let current = known.held.as_ref().filter(|(of, _)| *of == number);
+        let held = match current {
+            Some((_, held)) => held.clone(),
             None => {
                 let key = key(agent, number);
                 let Some(found) = self.store.get(&key)? else {
@@ -184,14 +224,14 @@ impl Releases {
                 };
                 let kept = serde_json::from_slice::<KeptRelease>(&found.value)
                     .map_err(|error| Fault::Damaged { key, why: error.to_string() })?;
-                let judge = kept.judge().map(Arc::new);
-                known.judge = Some((number, judge.clone()));
-                judge
+                let held = kept.read(&self.shared);
+                known.held = Some((number, held.clone()));
+                held
             }
         };
-        Ok(judge.map_or_else(
+        Ok(held.map_or_else(
             |why| InForce::Nothing(format!("{why}\nhelp: a person runs `ambit release {agent}`")),
-            InForce::Judge,
+            |held| InForce::Judge(held.judge),
         ))
     }
 
@@ -212,7 +252,7 @@ impl Judges for Releases {
                 Ok(kept) => {
                     let releases: Vec<Release> = kept.into_iter().map(|kept| kept.release).collect();
                     let gap = !(1..).zip(&releases).all(|(number, release)| release.number == number);
-                    all.entry(agent.to_owned()).or_insert(Known { releases, gap, judge: None })
+                    all.entry(agent.to_owned()).or_insert(Known { releases, gap, held: None })
                 }
                 Err(fault) => return InForce::Nothing(fault.to_string()),
             },
@@ -221,10 +261,12 @@ impl Judges for Releases {
     }
 
     fn agents(&self) -> Vec<String> {
-        let found = self.store.scan("release/").unwrap_or_default();
-        let agent =
-            |key: &str| key.strip_prefix("release/").and_then(|rest| rest.rsplit_once('/')).map(|(a, _)| a.to_owned());
-        let mut agents: Vec<String> = found.iter().filter_map(|found| agent(&found.key)).collect();
+        // Their keys alone: each release has everything that it is about in it.
+        let keys = self.store.keys("release/").unwrap_or_default();
+        let agent = |key: &String| {
+            key.strip_prefix("release/").and_then(|rest| rest.rsplit_once('/')).map(|(a, _)| a.to_owned())
+        };
+        let mut agents: Vec<String> = keys.iter().filter_map(agent).collect();
         agents.dedup();
         agents
     }

@@ -13,16 +13,15 @@ use ambit_effects::definition::{Digests, Drift, ToolDefinition};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::releases::{KeptRelease, Releases};
-use crate::config::{Kind, System};
+use super::releases::{Held, Releases};
+use crate::config::{Config, Kind, System};
 use crate::gate::Sent;
 use crate::gate::Upstream as _;
 use crate::gate::judge::Judge;
 use crate::gate::means::Systems;
 use crate::gate::sessions::Sessions;
 use crate::gate::talk::Talk;
-use crate::lock;
-use crate::snapshot::{Resolved, Snapshot};
+use crate::lock::{self, Lock};
 use crate::upstream::system::Compare;
 use crate::upstream::{Event, McpSystem};
 use crate::world::Later;
@@ -49,8 +48,10 @@ pub struct LiveSystems {
 /// The systems of one agent under one release.
 pub struct Fleet {
     release: Digest,
-    /// What the release says.
-    pub resolved: Arc<Resolved>,
+    /// `ambit.toml` as the release has it.
+    pub config: Arc<Config>,
+    /// `ambit.lock` as the release has it.
+    pub lock: Arc<Lock>,
     systems: BTreeMap<String, Result<Arc<McpSystem>, String>>,
 }
 
@@ -71,10 +72,7 @@ impl LiveSystems {
         if let Some(fleet) = self.fleets().get(agent).filter(|fleet| fleet.release == release) {
             return Ok(Arc::clone(fleet));
         }
-        let number = judge.release().number;
-        let kept = self.releases.of(agent).map_err(|fault| fault.to_string())?;
-        let kept = kept.into_iter().find(|kept| kept.release.number == number).ok_or("the release is missing")?;
-        let fleet = Arc::new(self.build(agent, judge, &kept)?);
+        let fleet = Arc::new(self.build(agent, &self.releases.held(agent, judge)?));
         let before = self.fleets().insert(agent.to_owned(), Arc::clone(&fleet));
         if let Some(before) = before {
             tokio::spawn(async move { before.stop().await });
@@ -106,18 +104,14 @@ impl LiveSystems {
         }
     }
 
-    fn build(&self, agent: &str, judge: &Judge, kept: &KeptRelease) -> Result<Fleet, String> {
-        let snapshot = Snapshot::from_bytes(kept.snapshot.as_bytes()).map_err(|error| error.to_string())?;
-        let resolved = Arc::new(snapshot.resolve());
+    fn build(&self, agent: &str, held: &Held) -> Fleet {
+        let Held { judge, config, lock } = held;
         let mut systems = BTreeMap::new();
-        for (name, system) in &resolved.config.systems {
-            let used = resolved.config.agents.get(agent).is_some_and(|a| a.systems.contains(name));
-            if !used || system.kind != Kind::Mcp {
-                continue;
-            }
-            systems.insert(name.clone(), self.system(agent, name, system, &resolved, judge.policy()).map(Arc::new));
+        for name in config.agents.get(agent).into_iter().flat_map(|agent| &agent.systems) {
+            let Some(system) = config.systems.get(name).filter(|system| system.kind == Kind::Mcp) else { continue };
+            systems.insert(name.clone(), self.system(agent, name, system, lock, judge.policy()).map(Arc::new));
         }
-        Ok(Fleet { release: judge.release_digest(), resolved, systems })
+        Fleet { release: judge.release_digest(), config: Arc::clone(config), lock: Arc::clone(lock), systems }
     }
 
     fn system(
@@ -125,7 +119,7 @@ impl LiveSystems {
         agent: &str,
         name: &str,
         system: &System,
-        resolved: &Resolved,
+        lock: &Lock,
         policy: &Policy,
     ) -> Result<McpSystem, String> {
         if system.command.is_empty() && system.url.is_none() {
@@ -134,7 +128,7 @@ impl LiveSystems {
         // As `ambit inventory` starts it: what runs must be the program that was looked at.
         let reach = system.reach(&self.dir).map_err(|error| format!("`{name}`: {error}"))?;
         let limits = system.limits();
-        let pinned = resolved.lock.systems.get(name);
+        let pinned = lock.systems.get(name);
         if let Some(why) = pinned.and_then(|pinned| changed(pinned.program.as_ref()?, system, &self.dir)) {
             return Err(format!(
                 "`{name}`: {why} since it was looked at, so it is not started\nhelp: a person looks at it with `ambit inventory {name}`, and releases again"

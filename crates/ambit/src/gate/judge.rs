@@ -25,7 +25,7 @@ pub struct Judge {
     release: Release,
     digest: Digest,
     policy: Arc<Policy>,
-    readers: Readers,
+    readers: Arc<Readers>,
     circle: Circle,
     limits: BTreeMap<LimitId, Limit>,
     callers: BTreeMap<String, Caller>,
@@ -43,7 +43,7 @@ pub struct Limit {
 impl Judge {
     /// A judge of that release, whose contents were checked against it.
     #[must_use]
-    pub fn new(release: Release, policy: Arc<Policy>, readers: Readers) -> Judge {
+    pub fn new(release: Release, policy: Arc<Policy>, readers: Arc<Readers>) -> Judge {
         let digest = release.digest();
         let (circle, limits) = (circle(&policy), limits(&policy));
         Judge { release, digest, policy, readers, circle, limits, callers: BTreeMap::new() }

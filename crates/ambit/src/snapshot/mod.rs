@@ -5,6 +5,7 @@
 
 mod readers;
 mod resolve;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use ambit_core::scope::diagnostics::nearest;
 use crate::home::{Home, OpenError, read_text};
 
 pub use resolve::Resolved;
+pub use shared::Shared;
 
 /// The most bytes of a scope document or a list's file that are read.
 pub const MOST_BYTES: usize = 4 << 20;

@@ -10,7 +10,7 @@ use ambit_core::scope::parse::{self, Parsed};
 use ambit_core::scope::{Document, Literal, Span, compile};
 use ambit_core::time::Date;
 
-use super::{LIST, Snapshot};
+use super::{LIST, Shared, Snapshot};
 use crate::catalog::catalog_of;
 use crate::config::{self, Config, ListKind, Member};
 use crate::lock::{self, Lock};
@@ -22,9 +22,9 @@ pub struct Resolved {
     /// The agent.
     pub agent: String,
     /// `ambit.toml`; empty when it has errors.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// `ambit.lock`; empty when it has errors.
-    pub lock: Lock,
+    pub lock: Arc<Lock>,
     /// What the scope is compiled against: the catalog, the lists, the people.
     pub setting: Setting,
     /// The scope as read; with an error among the findings it is what could be told.
@@ -60,20 +60,24 @@ impl Snapshot {
     /// What it means, from its own text alone.
     #[must_use]
     pub fn resolve(&self) -> Resolved {
-        let (config, mut in_config) = config::read(self.config_text());
-        let (lock, mut in_lock) = match self.lock_text() {
-            "" => (Some(Lock::new()), Vec::new()),
-            text => lock::read(text),
-        };
-        let both = config.is_some() && lock.is_some();
-        let (config, lock) = (config.unwrap_or_default(), lock.unwrap_or_default());
+        self.resolve_sharing(&Shared::default())
+    }
+
+    /// The same, with what it has in common with others that are held.
+    #[must_use]
+    pub fn resolve_sharing(&self, shared: &Shared) -> Resolved {
+        let (config, config_is_sound, mut in_config) = shared.config(self.config_text());
+        let (lock, lock_is_sound, mut in_lock) = shared.lock_of(self.lock_text());
+        let both = config_is_sound && lock_is_sound;
         let (mut setting, mut in_lists) = (Setting::default(), Vec::new());
         if both {
             in_config.extend(self.unknown_agent(&config));
             let (catalog, problems) = catalog_of(&config, &lock, Some(self.agent()));
             in_config.extend(problems.in_config);
             in_lock.extend(problems.in_lock);
-            setting.catalog = Arc::new(catalog);
+            let systems = config.agents.get(self.agent()).into_iter().flat_map(|agent| &agent.systems);
+            let of = [self.config_text(), self.lock_text()].into_iter().chain(systems.map(String::as_str));
+            setting.catalog = shared.catalog(&of.map(str::as_bytes).collect::<Vec<_>>(), catalog);
             setting.people = people_of(&config);
             for (name, list) in &config.lists {
                 let (members, found) = self.members(name, list, &config);

@@ -167,6 +167,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the store fails.
     fn scan(&self, prefix: &str) -> Result<Vec<Found>, StoreError>;
 
+    /// Every key that starts with `prefix`, in order; their values are not read.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        Ok(self.scan(prefix)?.into_iter().map(|found| found.key).collect())
+    }
+
     /// Rows of the journal from `sequence` on, at most `most`.
     ///
     /// # Errors

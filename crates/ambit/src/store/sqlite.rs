@@ -247,6 +247,24 @@ impl Store for Sqlite {
         read().map_err(|error| self.fault(error))
     }
 
+    fn keys(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let reader = lock_of(&self.reader);
+        let read = || {
+            let mut statement = reader.prepare_cached("SELECT key FROM state WHERE key >= ?1 ORDER BY key")?;
+            let mut rows = statement.query([prefix])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                let key: String = row.get(0)?;
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                all.push(key);
+            }
+            Ok(all)
+        };
+        read().map_err(|error| self.fault(error))
+    }
+
     fn rows(&self, sequence: u64, most: usize) -> Result<Vec<Row>, StoreError> {
         let reader = lock_of(&self.reader);
         let read = || {
