@@ -3,6 +3,7 @@
 
 use super::{change, key, refused};
 use crate::daemon::tasks;
+use crate::gate::errand;
 use crate::gate::means::{Fault, Means};
 use crate::store::{Durability, Put};
 
@@ -45,6 +46,15 @@ pub async fn sweep(means: &Means) -> Result<Swept, Fault> {
     }
     if means.looked.is_due(means.now()) {
         refused::forget(means, None).await?;
+    }
+    for id in means.errands.due(means.now(), means.settings.keep) {
+        let key = errand::key(&id);
+        if let Some(found) = means.store.get(&key)? {
+            let put = Put { key, expect: found.version, value: None };
+            means.record(Vec::new(), move |_| vec![put], Durability::Soon).await?;
+        }
+        means.errands.forget(&id);
+        swept.forgotten += 1;
     }
     Ok(swept)
 }

@@ -71,8 +71,10 @@ pub async fn seen(means: &Means, session: &Session, id: &str) -> Result<Option<H
 /// # Errors
 /// When Ambit could not do its work.
 pub async fn withdraw(means: &Means, session: &Session, id: &str) -> Result<bool, Fault> {
-    if kept(means, id)?.filter(|kept| is_of(kept, session)).is_none() {
-        return Ok(false);
+    let Some(found) = kept(means, id)?.filter(|kept| is_of(kept, session)) else { return Ok(false) };
+    if matches!(found.hold.state, State::Executing { .. }) {
+        // Its system may work on it in its own time, and is told.
+        means.errands.let_go_of_hold(id);
     }
     let (at, because) = (means.now(), "its agent does not want it any more");
     let withdrawn = change(means, id, Durability::Now, |kept| {

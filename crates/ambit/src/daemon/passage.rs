@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::systems::{Fleet, LiveSystems};
 use crate::confirm::wait;
 use crate::gate::Answer;
+use crate::gate::errand;
 use crate::gate::judge::Judge;
 use crate::gate::mcp::held::Held;
 use crate::gate::mcp::names::Naming;
@@ -112,25 +113,40 @@ impl Passage for AgentPassage {
     }
 
     fn pass<'a>(&'a self, action: Action, talk: &'a Talk) -> Later<'a, Answer> {
-        let (means, session, talk) = (Arc::clone(&self.means), Arc::clone(&self.session), talk.clone());
+        let (means, session) = (Arc::clone(&self.means), Arc::clone(&self.session));
+        let (talk, mut early) = talk.with_early();
         Box::pin(async move {
             // In a task of its own: what has begun is driven to its end, whoever stops waiting for it.
-            let journey = tokio::spawn(async move { pass(&means, &session, action, &talk).await });
-            journey.await.unwrap_or_else(|_| {
-                Answer::OutcomeUnknown("Ambit failed while it worked on this; its journal says how far it came".into())
-            })
+            let mut journey = tokio::spawn(async move { pass(&means, &session, action, &talk).await });
+            tokio::select! {
+                biased;
+                answer = &mut journey => answer.unwrap_or_else(|_| {
+                    Answer::OutcomeUnknown("Ambit failed while it worked on this; its journal says how far it came".into())
+                }),
+                // It takes longer than anybody waits; what comes of it is on record, and collected.
+                Some(answer) = early.recv() => answer,
+            }
         })
     }
 
     fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer> {
         Box::pin(async move {
-            wait::wait(&self.means, &self.session, hold).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+            let answer = match errand::wait(&self.means, &self.session, hold).await {
+                Ok(None) => wait::wait(&self.means, &self.session, hold).await,
+                Ok(Some(answer)) => Ok(answer),
+                Err(fault) => Err(fault),
+            };
+            answer.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
         })
     }
 
     fn held<'a>(&'a self, hold: &'a str) -> Later<'a, Option<Held>> {
         Box::pin(async move {
-            wait::seen(&self.means, &self.session, hold).await.unwrap_or_else(|error| {
+            let seen = match errand::seen(&self.means, &self.session, hold) {
+                Ok(None) => wait::seen(&self.means, &self.session, hold).await,
+                seen => seen,
+            };
+            seen.unwrap_or_else(|error| {
                 tracing::error!(%error, "a hold could not be looked at");
                 None
             })
@@ -139,7 +155,11 @@ impl Passage for AgentPassage {
 
     fn withdraw<'a>(&'a self, hold: &'a str) -> Later<'a, bool> {
         Box::pin(async move {
-            wait::withdraw(&self.means, &self.session, hold).await.unwrap_or_else(|error| {
+            let withdrawn = match errand::let_go(&self.means, &self.session, hold) {
+                Ok(false) => wait::withdraw(&self.means, &self.session, hold).await,
+                let_go => let_go,
+            };
+            withdrawn.unwrap_or_else(|error| {
                 tracing::error!(%error, "a hold could not be withdrawn");
                 false
             })

@@ -86,6 +86,8 @@ pub async fn halt(means: &Means, name: &str, by: Option<&str>, because: &str) ->
     let stop = Stop { at: means.now(), by: by.map(str::to_owned), because: because.to_owned() };
     means.stops.set(name, stop.clone());
     let agent = (name != EVERYBODY).then(|| name.to_owned());
+    // What systems work on in their own time is let go of; each says what came of it.
+    means.errands.let_go_of_all(agent.as_deref());
     let entry = Entry {
         agent: agent.clone(),
         person: by.map(str::to_owned),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ambit_core::action::Digest;
+use ambit_core::decision::Bound;
 use ambit_core::hold::{Outcome, State};
 use ambit_core::permit::{Confirmed, Permit};
 use serde_json::json;
@@ -14,7 +15,7 @@ use super::prove::{Proved, prove};
 use super::refuse::Refusal;
 use super::session::Session;
 use super::talk::{Party, Talk};
-use super::{Answer, Sent, relay};
+use super::{Answer, Sent, errand, relay};
 use crate::confirm::change::{self, ChangeError, Changed, Step};
 use crate::confirm::{Kept, notice, recheck};
 use crate::escape::escape;
@@ -43,24 +44,24 @@ pub(crate) async fn allowed(
         // Stopped between the decision and the sending.
         let refusal = Refusal::of_stop(means, &session.agent);
         let proved = prove(&[], Sent::NotSent("the agent was stopped".into()));
-        record(means, session, sending, &proved).await?;
+        record(means, session, sending, &proved, None).await?;
         return Ok(refusal.map_or_else(|| Answer::Fault("not sent".into()), Refusal::into_answer));
     };
     let called = format!("{}.{}", escape(&permit.action().system), escape(&permit.action().name));
-    let proved = if talk.is_cancelled() {
-        prove(&[], Sent::NotSent("whoever asked for it cancelled it".into()))
+    let (proved, errand) = if talk.is_cancelled() {
+        (prove(&[], Sent::NotSent("whoever asked for it cancelled it".into())), None)
     } else {
-        let system = permit.action().system.clone();
+        let (system, name) = (permit.action().system.clone(), permit.action().name.clone());
         let release = relay::in_force(means, &session.agent);
-        let about = relay::About { session, system, ask: &sending.id, action: sending.digest, release };
-        send(means, permit, talk, Some(&about)).await
+        let about = relay::About { session, system, name, ask: &sending.id, action: sending.digest, release };
+        send(means, permit, talk, &about).await
     };
     if let (Sent::Unknown(why), true) = (&proved.sent, sending.changes) {
         let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));
         let notice = notice::put(means.now(), means.chance()?, &session.agent, text);
         means.record(Vec::new(), move |_| vec![notice], Durability::Soon).await?;
     }
-    match record(means, session, sending, &proved).await {
+    match record(means, session, sending, &proved, errand).await {
         Ok(()) => Ok(answer(proved.sent)),
         // It moved, and nothing says what came of it: that is told, and told again at the next start.
         Err(fault) if !matches!(proved.sent, Sent::NotSent(_)) => {
@@ -70,25 +71,35 @@ pub(crate) async fn allowed(
     }
 }
 
-/// Sends what a permit owns, and holds what comes back to the bounds that the permit carries. There is no other way to send.
-/// `about`: for whom a server may be answered meanwhile.
-async fn send(means: &Means, permit: Permit, talk: &Talk, about: Option<&relay::About<'_>>) -> Proved {
+/// Sends what a permit owns, and holds what comes back to the bounds that the permit carries; and the errand that it was, where
+/// its agent was told to come back for it. `about`: for whom a server may be answered meanwhile.
+async fn send(
+    means: &Means,
+    permit: Permit,
+    talk: &Talk,
+    about: &relay::About<'_>,
+) -> (Proved, Option<(errand::Kept, errand::Place)>) {
     let bounds = permit.bounds().to_vec();
-    // What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
-    let talk = if bounds.is_empty() { talk.clone() } else { talk.muted() };
-    let sent = match about {
-        Some(about) => {
-            let (relayed, asked) = talk.relayed();
-            relay::until_sent(means, about, &talk, asked, means.systems.send(permit, &relayed)).await
-        }
-        None => means.systems.send(permit, &talk).await,
-    };
-    prove(&bounds, sent)
+    let talk = beside(talk, &bounds);
+    let (relayed, relay) = talk.relayed(means.errands.has_room(&about.session.agent));
+    let came = relay::until_sent(means, about, &talk, relay, means.systems.send(permit, &relayed)).await;
+    (prove(&bounds, came.sent), came.kept.zip(came.place))
+}
+
+/// What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.
+fn beside(talk: &Talk, bounds: &[Bound]) -> Talk {
+    if bounds.is_empty() { talk.clone() } else { talk.muted() }
 }
 
 /// Records what came of an allowed action, before its agent hears of it. Should the power go before the record is on the
 /// disk, the action is told as unknown at the next start, which is true of everything but the agent.
-async fn record(means: &Means, session: &Session, sending: &Sending, proved: &Proved) -> Result<(), Fault> {
+async fn record(
+    means: &Means,
+    session: &Session,
+    sending: &Sending,
+    proved: &Proved,
+    errand: Option<(errand::Kept, errand::Place)>,
+) -> Result<(), Fault> {
     let mut entry = outcome(proved, &session.agent, sending.digest);
     entry.session = Some(session.id.clone());
     if let Some(details) = entry.details.as_object_mut() {
@@ -98,11 +109,31 @@ async fn record(means: &Means, session: &Session, sending: &Sending, proved: &Pr
     if sending.changes {
         // Made once, with the decision, under an id of its own: its version is the first.
         puts.push(Put { key: flight_key(&session.agent, &sending.id), expect: 1, value: None });
-    } else {
+    } else if errand.is_none() {
         // What was only read is not kept a second time; its digest is.
         entry.payload = None;
     }
-    means.record(vec![entry], move |_| puts, Durability::Soon).await?;
+    let Some((kept, place)) = errand else {
+        means.record(vec![entry], move |_| puts, Durability::Soon).await?;
+        return Ok(());
+    };
+    let (id, at, let_go) = (kept.id.clone(), means.now(), place.is_let_go());
+    let ended = match &proved.sent {
+        Sent::Result(_) => Ok(Outcome::Result),
+        Sent::Error(_) => Ok(Outcome::Error),
+        Sent::NotSent(why) | Sent::Unknown(why) => Err(why.clone()),
+    };
+    let all = move |numbers: &[u64]| {
+        let record = numbers.first().copied().unwrap_or_default();
+        let state = match ended {
+            Ok(outcome) => errand::State::Ended { outcome, record, at },
+            Err(because) => errand::State::Lost { because, at, let_go },
+        };
+        puts.push(errand::end(kept, state));
+        puts
+    };
+    means.record(vec![entry], all, Durability::Now).await?;
+    place.ended(&id, &session.agent, at);
     Ok(())
 }
 
@@ -153,8 +184,10 @@ pub async fn confirmed(means: &Means, id: &str) -> Result<Option<State>, Fault> 
     };
     // Whoever asked may be gone for long.
     let party = Party { session: permit.action().session.clone(), task: permit.action().task.clone() };
-    let proved = send(means, permit, &Talk::deaf(party), None).await;
-    change::finish(means, id, proved).await
+    let bounds = permit.bounds().to_vec();
+    let (relayed, relay) = beside(&Talk::deaf(party), &bounds).relayed(means.errands.has_room(&agent));
+    let sent = relay::until_done(means, &agent, id, relay, means.systems.send(permit, &relayed)).await;
+    change::finish(means, id, prove(&bounds, sent)).await
 }
 
 /// Executes a hold in a task of its own, which is driven to its end whoever stops waiting for it. `None` when that is

@@ -9,6 +9,7 @@ use ambit_core::permit::{Permit, Recorded};
 use ambit_core::time::Timestamp;
 
 use super::Sent;
+use super::errand::Errands;
 use super::flight::Flights;
 use super::judge::Judge;
 use super::sessions::Sessions;
@@ -39,6 +40,8 @@ pub struct Means {
     pub queue: Queue,
     /// What is being sent.
     pub flights: Flights,
+    /// What systems work on in their own time.
+    pub errands: Errands,
     /// Who is stopped.
     pub stops: Stops,
     /// The tasks that are open.
@@ -170,6 +173,7 @@ impl Means {
     ) -> Result<Means, Fault> {
         Ok(Means {
             queue: Queue::open(store.as_ref())?,
+            errands: Errands::open(store.as_ref())?,
             stops: Stops::open(store.as_ref())?,
             tasks: Tasks::open(store.as_ref())?,
             openings: Openings::default(),

@@ -2,6 +2,7 @@
 //! one action; what comes back is an [`Answer`], which the gate says in its protocol's own words.
 
 pub mod entries;
+pub mod errand;
 pub mod execute;
 pub mod flight;
 pub mod judge;

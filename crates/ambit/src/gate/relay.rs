@@ -2,13 +2,13 @@
 
 use ambit_core::action::Digest;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::Sent;
+use super::errand::{self, Kept, Place, Word};
 use super::means::{InForce, Means};
 use super::refuse::Refusal;
 use super::session::Session;
-use super::talk::{Asking, Reply, Talk};
+use super::talk::{Asking, Relay, Reply, Talk};
 use crate::escape::escape;
 use crate::journal::{Entry, Kind};
 use crate::store::Durability;
@@ -18,6 +18,7 @@ use crate::world::Later;
 pub(super) struct About<'a> {
     pub session: &'a Session,
     pub system: String,
+    pub name: String,
     pub ask: &'a str,
     pub action: Digest,
     /// What was in force when it was sent.
@@ -40,25 +41,116 @@ pub(super) fn in_force(means: &Means, agent: &str) -> Option<Digest> {
     }
 }
 
-/// Waits for what a live system makes of an action; what it asks meanwhile is passed on to `talk`.
+/// What came of an action, and of its errand.
+pub(super) struct Came {
+    pub sent: Sent,
+    /// The errand, while this is there.
+    pub place: Option<Place>,
+    /// As it is kept, where its agent was told to come back for it.
+    pub kept: Option<Kept>,
+}
+
+/// Waits for what a live system makes of an action; what it asks meanwhile is passed on to `talk`. Where it works on it in its
+/// own time, and that takes longer than the agent waits, it is kept, and the agent is told so.
 pub(super) async fn until_sent(
     means: &Means,
     about: &About<'_>,
     talk: &Talk,
-    mut asked: mpsc::Receiver<Asking>,
+    relay: Relay,
     mut sent: Later<'_, Sent>,
-) -> Sent {
+) -> Came {
+    let Relay { mut asks, mut errands, cancel } = relay;
+    let (mut place, mut kept): (Option<Place>, Option<Kept>) = (None, None);
+    let mut called = String::new();
+    let mut timer = means.world.sleep(means.settings.wait);
+    let (mut late, mut let_go, mut may_keep) = (false, false, talk.takes_early());
     loop {
         let asking = tokio::select! {
             biased;
-            sent = &mut sent => return sent,
-            Some(asking) = asked.recv() => asking,
+            sent = &mut sent => return Came { sent, place, kept },
+            // Who was told to come back has let go of nothing.
+            () = talk.cancelled(), if !let_go && kept.is_none() => {
+                let_go = true;
+                cancel.now();
+                continue;
+            }
+            Some(word) = errands.recv() => {
+                match word {
+                    Word::Began { id } => {
+                        place = Some(means.errands.begin(&about.session.agent, about.ask, cancel.clone()));
+                        called = id;
+                        // Who was stopped before it was known that there is something to let go of.
+                        if means.stops.of(&about.session.agent).is_some() {
+                            cancel.now();
+                        }
+                    }
+                    Word::Says(text) => place.iter().for_each(|place| place.says(text.clone())),
+                }
+                continue;
+            }
+            () = &mut timer, if !late => {
+                late = true;
+                continue;
+            }
+            () = std::future::ready(()), if late && may_keep && !let_go && place.is_some() => {
+                may_keep = false;
+                if let Some(place) = &place {
+                    kept = keep(means, about, place, &called).await;
+                }
+                kept.iter().for_each(|kept| talk.answer_early(errand::pending(kept, None)));
+                continue;
+            }
+            Some(asking) = asks.recv() => asking,
         };
         // What was asked is answered while the system is still listened to: it may give up.
         tokio::select! {
             biased;
-            sent = &mut sent => return sent,
+            sent = &mut sent => return Came { sent, place, kept },
             () = answer(means, about, talk, asking) => {}
+        }
+        // From here on its agent waits anew.
+        (timer, late) = (means.world.sleep(means.settings.wait), false);
+    }
+}
+
+async fn keep(means: &Means, about: &About<'_>, place: &Place, called: &str) -> Option<Kept> {
+    let asking = errand::Asking {
+        session: about.session,
+        ask: about.ask,
+        action: about.action,
+        system: &about.system,
+        name: &about.name,
+        called,
+    };
+    errand::keep(means, place, &asking)
+        .await
+        .inspect_err(|error| tracing::error!(%error, "an errand could not be kept, so its agent goes on waiting"))
+        .ok()
+}
+
+/// The same for what a person confirmed: whoever asked is not there, and the hold is what is collected.
+pub(super) async fn until_done(
+    means: &Means,
+    agent: &str,
+    hold: &str,
+    relay: Relay,
+    mut sent: Later<'_, Sent>,
+) -> Sent {
+    let Relay { mut errands, cancel, .. } = relay;
+    let mut place: Option<Place> = None;
+    loop {
+        tokio::select! {
+            biased;
+            sent = &mut sent => return sent,
+            Some(word) = errands.recv() => match word {
+                Word::Began { .. } => {
+                    place = Some(means.errands.begin(agent, hold, cancel.clone()));
+                    if means.stops.of(agent).is_some() {
+                        cancel.now();
+                    }
+                }
+                Word::Says(text) => place.iter().for_each(|place| place.says(text.clone())),
+            },
         }
     }
 }

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::Answer;
+use super::errand::Word;
 use super::rpc::{self, Members};
 
 /// The live system's end of the line to whoever asked. Cheap to clone; one that is silent says and hears nothing.
@@ -22,6 +24,10 @@ struct Line {
     wants: Wants,
     to: Option<mpsc::Sender<Aside>>,
     asks: Option<mpsc::Sender<Asking>>,
+    // Where it is said that the system works on it in its own time; none where it may not.
+    errands: Option<mpsc::Sender<Word>>,
+    // Where an answer goes that comes before the end.
+    early: Option<mpsc::Sender<Answer>>,
     muted: bool,
     cancelled: watch::Receiver<bool>,
     said: AtomicU32,
@@ -47,6 +53,8 @@ pub struct Wants {
     pub log: Log,
     /// What it may be asked.
     pub asks: Asks,
+    /// Whether it collects by itself what takes its time: it knows tasks.
+    pub later: bool,
 }
 
 /// What a server may ask the agent's client for, beside what it was called for.
@@ -126,6 +134,17 @@ pub struct Listener {
     cancel: Cancel,
 }
 
+/// The end of a line that was relayed.
+#[derive(Debug)]
+pub struct Relay {
+    /// What is asked on it.
+    pub asks: mpsc::Receiver<Asking>,
+    /// What is said of it where the system works on it in its own time.
+    pub errands: mpsc::Receiver<Word>,
+    /// What lets go of it.
+    pub cancel: Cancel,
+}
+
 /// Lets go of an action under way: the answer is not wanted any more. Whether it took effect is another question.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
@@ -156,17 +175,7 @@ impl Talk {
     }
 
     fn of(party: Party, cancelled: watch::Receiver<bool>, muted: bool) -> Talk {
-        let wants = Wants::default();
-        Talk(Some(Arc::new(Line {
-            party,
-            wants,
-            to: None,
-            asks: None,
-            muted,
-            cancelled,
-            said: AtomicU32::new(0),
-            asking: AtomicU32::new(0),
-        })))
+        Talk(Some(Arc::new(Line { muted, ..Line::new(party, Wants::default(), cancelled) })))
     }
 
     /// A line, and the end of whoever asked.
@@ -175,39 +184,83 @@ impl Talk {
         let (to, asides) = mpsc::channel(QUEUE);
         let (asks, asked) = mpsc::channel(1);
         let cancel = watch::Sender::new(false);
-        let (to, asks, cancelled) = (Some(to), Some(asks), cancel.subscribe());
-        let line = Line {
-            party,
-            wants,
-            to,
-            asks,
-            muted: false,
-            cancelled,
-            said: AtomicU32::new(0),
-            asking: AtomicU32::new(0),
-        };
+        let line = Line { to: Some(to), asks: Some(asks), ..Line::new(party, wants, cancel.subscribe()) };
         (Talk(Some(Arc::new(line))), Listener { asides, asks: Some(asked), cancel: Cancel(Arc::new(cancel)) })
     }
 
-    /// The same line, but what is asked on it comes out here instead.
+    /// The same line, but what is asked on it comes out here instead, and what is said of an errand; and it is let go of from
+    /// here alone. `errands`: whether the system may work on it in its own time.
     #[must_use]
-    pub fn relayed(&self) -> (Talk, mpsc::Receiver<Asking>) {
+    pub fn relayed(&self, errands: bool) -> (Talk, Relay) {
         let (asks, asked) = mpsc::channel(1);
+        let (tell, told) = mpsc::channel(QUEUE);
+        let cancel = watch::Sender::new(false);
         let relayed = self.0.as_ref().map(|line| {
-            let (party, wants, to) = (line.party.clone(), line.wants, line.to.clone());
-            let (muted, cancelled) = (line.muted, line.cancelled.clone());
-            Arc::new(Line {
-                party,
-                wants,
-                to,
-                asks: Some(asks),
-                muted,
-                cancelled,
-                said: AtomicU32::new(0),
-                asking: AtomicU32::new(0),
-            })
+            let same = Line { asks: Some(asks), errands: errands.then_some(tell), ..line.again() };
+            Arc::new(Line { cancelled: cancel.subscribe(), ..same })
         });
-        (Talk(relayed), asked)
+        (Talk(relayed), Relay { asks: asked, errands: told, cancel: Cancel(Arc::new(cancel)) })
+    }
+
+    /// The same line, on which an answer may come before the end; that comes out here.
+    #[must_use]
+    pub fn with_early(&self) -> (Talk, mpsc::Receiver<Answer>) {
+        let (early, told) = mpsc::channel(1);
+        (Talk(self.0.as_ref().map(|line| Arc::new(Line { early: Some(early), ..line.again() }))), told)
+    }
+
+    /// Whether an answer may come before the end.
+    #[must_use]
+    pub fn takes_early(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| line.early.is_some())
+    }
+
+    /// Answers before the end. From then on nobody is at the other end.
+    pub fn answer_early(&self, answer: Answer) {
+        if let Some(early) = self.0.as_ref().and_then(|line| line.early.as_ref()) {
+            // Whoever went away asks again, by the id that is on record.
+            let _ = early.try_send(answer);
+        }
+    }
+
+    /// Whether the system may work on it in its own time.
+    #[must_use]
+    pub fn takes_errands(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| line.errands.is_some())
+    }
+
+    /// The same line, on which the system may not work on it in its own time.
+    #[must_use]
+    pub fn without_errands(&self) -> Talk {
+        Talk(self.0.as_ref().map(|line| Arc::new(Line { errands: None, ..line.again() })))
+    }
+
+    /// Says that the system works on it in its own time; `id` is what it calls that.
+    pub async fn errand_began(&self, id: &str) {
+        if let Some(errands) = self.0.as_ref().and_then(|line| line.errands.as_ref()) {
+            let _ = errands.send(Word::Began { id: id.to_owned() }).await;
+        }
+    }
+
+    /// Passes on how a system says that an errand stands; `text` is escaped, and the `count`th of that errand.
+    pub fn errand_says(&self, text: &str, count: u32) {
+        let Some(line) = self.0.as_ref().filter(|line| !line.muted) else { return };
+        let mut after = format!(",\"progress\":{count},\"message\":").into_bytes();
+        rpc::quote(&mut after, text);
+        after.push(b'}');
+        let aside = line.wants.progress.then(|| Aside::Progress(b"{\"progressToken\":".to_vec(), after));
+        if line.say(aside, text.len())
+            && let Some(errands) = &line.errands
+        {
+            let _ = errands.try_send(Word::Says(text.to_owned()));
+        }
+    }
+
+    /// The same line, of which nobody lets go.
+    #[must_use]
+    pub fn steady(&self) -> Talk {
+        let never = watch::Sender::new(false).subscribe();
+        Talk(self.0.as_ref().map(|line| Arc::new(Line { cancelled: never, ..line.again() })))
     }
 
     /// Asks the client, and waits for what it makes of it; `None` where it may not be asked, or is gone. Whether a server
@@ -254,9 +307,11 @@ impl Talk {
     /// The same line, on which nothing is said beside the answer: for results that are not passed on whole.
     #[must_use]
     pub fn muted(&self) -> Talk {
-        Talk(self.0.as_ref().and_then(|line| {
+        Talk(self.0.as_ref().map(|line| {
+            let wants = Wants { later: line.wants.later, ..Wants::default() };
             let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
-            Talk::of(party, cancelled, true).0
+            let early = line.early.clone();
+            Arc::new(Line { muted: true, early, ..Line::new(party, wants, cancelled) })
         }))
     }
 
@@ -336,6 +391,34 @@ impl Drop for Waits<'_> {
 }
 
 impl Line {
+    /// One that says and asks nothing.
+    fn new(party: Party, wants: Wants, cancelled: watch::Receiver<bool>) -> Line {
+        Line {
+            party,
+            wants,
+            to: None,
+            asks: None,
+            errands: None,
+            early: None,
+            muted: false,
+            cancelled,
+            said: AtomicU32::new(0),
+            asking: AtomicU32::new(0),
+        }
+    }
+
+    /// The same once more.
+    fn again(&self) -> Line {
+        Line {
+            to: self.to.clone(),
+            asks: self.asks.clone(),
+            errands: self.errands.clone(),
+            early: self.early.clone(),
+            muted: self.muted,
+            ..Line::new(self.party.clone(), self.wants, self.cancelled.clone())
+        }
+    }
+
     /// Whether there was room for it: what nobody wants to hear counts too.
     fn say(&self, aside: Option<Aside>, size: usize) -> bool {
         let room = self.said.fetch_add(1, Ordering::Relaxed) < MOST;
@@ -401,10 +484,11 @@ impl Asks {
         }
     }
 
-    /// As the capabilities of a client, the JSON of an object.
+    /// As the capabilities of a client, the JSON of an object. `more`: a member beside them.
     #[must_use]
-    pub fn capabilities(self) -> String {
+    pub fn capabilities(self, more: Option<&str>) -> String {
         let has = self.all().into_iter().filter(|(is, ..)| *is).map(|(_, name, _)| format!("\"{name}\":{{}}"));
+        let has = has.chain(more.map(str::to_owned));
         format!("{{{}}}", has.collect::<Vec<_>>().join(","))
     }
 }
@@ -528,7 +612,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_the_client_can_is_asked_and_never_on_a_muted_line() {
         let asks = Asks { elicitation: true, ..Asks::default() };
-        assert_eq!(asks.capabilities(), r#"{"elicitation":{}}"#);
+        assert_eq!(asks.capabilities(None), r#"{"elicitation":{}}"#);
         let (talk, mut heard) = Talk::open(Party::default(), Wants { asks, ..Wants::default() });
         let question = |method: &str| Question { key: "k".into(), method: method.into(), params: None };
         assert!(talk.ask(vec![question("sampling/createMessage")]).await.is_none());

@@ -19,7 +19,7 @@ pub type Version = u64;
 /// Whether a key stands for one thing alone, under an id that nothing else ever has: removed, it is not made again, and
 /// its last version need not be kept. What every change of a live system makes and removes must leave nothing behind.
 fn is_made_once(key: &str) -> bool {
-    ["flight/", "token-id/", "caller-token-id/"].iter().any(|made_once| key.starts_with(made_once))
+    ["flight/", "errand/", "token-id/", "caller-token-id/"].iter().any(|made_once| key.starts_with(made_once))
 }
 
 /// A change to one keyed value, made only if it still has the version expected.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use super::errand::{self, UnderWay};
 use super::message::{self, Outcome};
 use crate::gate::talk::{Party, Talk};
 
@@ -12,6 +13,8 @@ use crate::gate::talk::{Party, Talk};
 #[derive(Default)]
 pub(super) struct Calls {
     waiting: BTreeMap<u64, Call>,
+    /// What the server works on in its own time, by what it calls it.
+    pub errands: UnderWay,
     // Of which task the calls so far were; `Err`: of more than one, or of one during which nothing may be said.
     task: Option<Result<Option<String>, ()>>,
     // Why there will be no answers any more.
@@ -88,8 +91,12 @@ impl Calls {
 
     /// The one call that a question of the server can be about: an answer to the one must not go into the other. None while
     /// a call is under way about which nothing may be asked, or several that have asked nothing yet.
-    pub(super) fn asking(&self) -> Option<Talk> {
-        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
+    /// One that names what it is about is about that.
+    pub(super) fn asking(&self, params: Option<&RawValue>) -> Option<Talk> {
+        if let Some(related) = errand::related(params) {
+            return self.errands.get(&related).filter(|talk| !talk.is_deaf()).cloned();
+        }
+        let mut talks = self.talks();
         if talks.clone().any(Talk::is_deaf) {
             return None;
         }
@@ -109,6 +116,12 @@ impl Calls {
         }
     }
 
+    /// The lines of everybody for whom the server works.
+    fn talks(&self) -> impl DoubleEndedIterator<Item = &Talk> + Clone {
+        let all = self.waiting.values().map(|call| &call.talk).chain(self.errands.values());
+        all.filter(|talk| talk.party().is_some())
+    }
+
     /// The one line that something said to nobody in particular can be for. A server that has worked for two tasks may be
     /// telling the one about the other, of two sessions it can mean either, and what it was asked for quietly it can tell at
     /// any time: then there is none.
@@ -116,7 +129,7 @@ impl Calls {
         if matches!(self.task, Some(Err(()))) {
             return None;
         }
-        let mut talks = self.waiting.values().map(|call| &call.talk).filter(|talk| talk.party().is_some());
+        let mut talks = self.talks();
         let last = talks.next_back()?;
         let session = |talk: &Talk| talk.party().map(|party| party.session.clone());
         talks.all(|talk| session(talk) == session(last)).then(|| last.clone())
@@ -160,20 +173,20 @@ mod tests {
     #[test]
     fn a_question_is_about_the_one_call_under_way_or_about_none() {
         let mut calls = Calls::default();
-        assert!(calls.asking().is_none());
+        assert!(calls.asking(None).is_none());
         calls.add(1, call("s1", None).0).unwrap();
-        assert!(calls.asking().is_some());
+        assert!(calls.asking(None).is_some());
         // What a person confirmed runs without its client, and another call of the same session must not answer for it.
         let confirmed = Talk::deaf(Party { session: "s1".into(), task: None });
         calls.add(2, Call { tell: oneshot::channel().0, talk: confirmed, agreed: None }).unwrap();
-        assert!(calls.asking().is_none());
+        assert!(calls.asking(None).is_none());
         calls.remove(1);
-        assert!(calls.asking().is_none());
+        assert!(calls.asking(None).is_none());
         calls.remove(2);
         for id in [3, 4] {
             calls.add(id, call("s1", None).0).unwrap();
         }
-        assert!(calls.asking().is_none());
+        assert!(calls.asking(None).is_none());
     }
 
     #[test]

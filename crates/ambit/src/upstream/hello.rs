@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::UpstreamError;
 use super::mcp::VERSIONS;
+use super::{Tasks, UpstreamError};
 use crate::escape::escape;
 use crate::gate::mcp::era::{STATELESS, supported};
 
@@ -22,6 +22,9 @@ pub struct Hello {
     pub capabilities: BTreeSet<String>,
     /// Whether it tells of single resources that they changed.
     pub tells_of_resources: bool,
+    /// What it says of tasks, in the version that shakes hands and has them; `None` where it has none. In the generation without a
+    /// handshake it need not say so.
+    pub tasks: Option<Tasks>,
 }
 
 /// How a server is spoken to.
@@ -77,6 +80,7 @@ impl Hello {
             name: said("name"),
             version: said("version"),
             tells_of_resources,
+            tasks: None,
             capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
         }))
     }
@@ -113,6 +117,7 @@ impl Hello {
             name: short(&words.server_info.name),
             version: short(&words.server_info.version),
             tells_of_resources: tells_of_resources(&words.capabilities),
+            tasks: tasks(&words.capabilities).filter(|_| version == "2025-11-25"),
             capabilities: words.capabilities.into_iter().map(|(name, _)| name).collect(),
         })
     }
@@ -120,4 +125,10 @@ impl Hello {
 
 fn tells_of_resources(capabilities: &serde_json::Map<String, serde_json::Value>) -> bool {
     capabilities.get("resources").and_then(|resources| resources.get("subscribe")?.as_bool()) == Some(true)
+}
+
+fn tasks(capabilities: &serde_json::Map<String, serde_json::Value>) -> Option<Tasks> {
+    let tasks = capabilities.get("tasks")?;
+    tasks.get("requests")?.get("tools")?.get("call")?.as_object()?;
+    Some(Tasks { cancel: tasks.get("cancel").is_some_and(serde_json::Value::is_object) })
 }

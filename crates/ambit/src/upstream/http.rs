@@ -171,7 +171,7 @@ impl Remote {
         let stateless = self.state().version == Some(STATELESS);
         let wants = talk.wants();
         let wants = Wants { asks: wants.asks.and(self.limits.asks), ..wants };
-        let params = message::beside(params, stateless, id, wants);
+        let params = message::beside(params, stateless, id, wants, message::is_of_errands(method, talk));
         let mut body = Vec::new();
         rpc::request(&mut body, id, method, params.as_deref());
         let request = self.post(body, stateless.then_some((method, params.as_deref())));
@@ -304,7 +304,7 @@ impl Remote {
         let mut request = if self.state().version == Some(STATELESS) {
             let wanted = message::listening(of);
             let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let params = message::beside(Some(&wanted), true, id, Wants::default());
+            let params = message::beside(Some(&wanted), true, id, Wants::default(), false);
             let mut body = Vec::new();
             rpc::request(&mut body, id, "subscriptions/listen", params.as_deref());
             self.post(body, Some(("subscriptions/listen", None)))

@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ambit_core::action::Action;
 use ambit_core::permit::Permit;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::errand::{self, Errands, Support};
 use super::hello::{Generation, Hello};
 use super::http::Remote;
 use super::message::{Failed, Outcome};
-use super::more;
+use super::more::{self, Unanswered};
 use super::stdio::Process;
 use super::{Event, Limits, Listing, Reach, UpstreamError, Watch};
 use crate::escape::escape;
@@ -43,14 +45,17 @@ const ITEMS: usize = 20_000;
 
 /// A running server that has shaken hands. It ends, with all that it started, when this is dropped.
 pub struct UpstreamServer {
-    wire: Wire,
+    pub(super) wire: Wire,
     hello: Hello,
     // What hears of changes, where they do not come by themselves.
     hearing: Option<Hearing>,
     // What it may ask the client of whoever calls it, and who is told of what it asks besides.
-    asks: Asks,
+    pub(super) asks: Asks,
     watch: Watch,
     told: AtomicU32,
+    // What it works on in its own time, and which of its tools are called so.
+    pub(super) errands: Errands,
+    supports: Mutex<BTreeMap<String, Support>>,
     // From which level on it was asked to log.
     logs: Mutex<Option<Level>>,
     // What hears of single resources, by URI, in the generation that has a stream for each.
@@ -58,7 +63,7 @@ pub struct UpstreamServer {
 }
 
 /// What a server is spoken to over.
-enum Wire {
+pub(super) enum Wire {
     Stdio(Arc<Process>),
     Http(Arc<Remote>),
 }
@@ -73,7 +78,7 @@ impl Drop for Hearing {
 }
 
 impl Wire {
-    async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
+    pub(super) async fn request(&self, method: &str, params: Option<&[u8]>, talk: &Talk) -> Result<Outcome, Failed> {
         match self {
             Wire::Stdio(process) => process.request(method, params, talk).await,
             Wire::Http(remote) => remote.request(method, params, talk).await,
@@ -86,7 +91,7 @@ fn opening(asks: Asks) -> Vec<u8> {
     let newest = VERSIONS.first().copied().unwrap_or_default();
     format!(
         r#"{{"protocolVersion":"{newest}","capabilities":{},"clientInfo":{{"name":"ambit","version":"{}"}}}}"#,
-        asks.capabilities(),
+        asks.capabilities(None),
         env!("CARGO_PKG_VERSION")
     )
     .into_bytes()
@@ -202,6 +207,8 @@ impl UpstreamServer {
             asks,
             watch,
             told: AtomicU32::new(0),
+            errands: Errands::default(),
+            supports: Mutex::default(),
             logs: Mutex::default(),
             hears: Mutex::default(),
         }
@@ -284,7 +291,10 @@ impl UpstreamServer {
                 )));
             }
             match page.next {
-                None if listing == Listing::Tools => return Ok(self.repeated(items)),
+                None if listing == Listing::Tools => {
+                    self.learn(&items);
+                    return Ok(self.repeated(items));
+                }
                 None => return Ok(items),
                 Some(next) if cursor.as_ref().is_some_and(|cursor| cursor.get() == next.get()) => {
                     return Err(UpstreamError::NoAnswer(format!(
@@ -320,6 +330,34 @@ impl UpstreamServer {
         kept
     }
 
+    /// Learns which tools are called as tasks.
+    fn learn(&self, tools: &[Box<RawValue>]) {
+        if self.hello.tasks.is_none() {
+            return;
+        }
+        let support = |tool: &RawValue| {
+            let name = rpc::Members::of(tool).ok()?.text("name")?.into_owned();
+            Support::of(tool).map(|support| (name, support))
+        };
+        *self.supports.lock().unwrap_or_else(PoisonError::into_inner) =
+            tools.iter().filter_map(|tool| support(tool)).collect();
+    }
+
+    /// How that tool is called, in the generation that shakes hands.
+    fn support(&self, name: &str) -> Option<Support> {
+        self.supports.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    /// Whether nobody shook hands.
+    pub(super) fn is_stateless(&self) -> bool {
+        matches!(self.hello.generation, Generation::Stateless(_))
+    }
+
+    /// Whether what it works on in its own time can be cancelled.
+    pub(super) fn can_cancel(&self) -> bool {
+        self.is_stateless() || self.hello.tasks.is_some_and(|tasks| tasks.cancel)
+    }
+
     /// Whether it answers at all.
     ///
     /// # Errors
@@ -348,9 +386,22 @@ impl UpstreamServer {
             return self.subscribe(&action.name, &action.payload, talk).await;
         }
         self.log_from(talk.wants().log).await;
+        let (payload, as_task) = match self.as_it_is_called(&action, talk) {
+            Ok(Some(payload)) => (payload, true),
+            Ok(None) => (action.payload, false),
+            Err(why) => return Sent::NotSent(why),
+        };
+        // Where it works on too much already, it is not told that it may.
+        let quiet;
+        let talk = if self.errands.has_room() {
+            talk
+        } else {
+            quiet = talk.without_errands();
+            &quiet
+        };
         let mut answered = None;
         for _ in 0..ROUNDS {
-            let payload = answered.as_ref().unwrap_or(&action.payload);
+            let payload = answered.as_ref().unwrap_or(&payload);
             let sent = match self.wire.request(&action.operation, Some(payload), talk).await {
                 Ok(Outcome::Result(result)) => Sent::Result(result),
                 Ok(Outcome::Error(error)) => Sent::Error(error),
@@ -359,23 +410,51 @@ impl UpstreamServer {
                 Err(Failed::NotSent(why) | Failed::Unknown(why)) => Sent::Unknown(why),
             };
             let Sent::Result(result) = &sent else { return sent };
+            if let Some(begun) = errand::begun(result, self.is_stateless()).filter(|_| as_task || self.is_stateless()) {
+                return match talk.takes_errands() && action.operation == "tools/call" {
+                    true => self.see_through(&begun, talk).await,
+                    false => self.turn_down(&begun).await,
+                };
+            }
             if !self.wants_more(result) {
                 return sent;
             }
             // It wants to be asked again with answers, and clients are asked on its behalf where a person declared that.
-            answered = match more::answered(&action.payload, result, self.asks, talk).await {
+            answered = match more::answered(payload, result, self.asks, talk).await {
                 Ok(payload) => Some(payload),
-                Err(asked) => {
-                    for method in asked {
-                        if self.told.fetch_add(1, Ordering::Relaxed) < TOLD {
-                            (self.watch)(Event::Asked { method });
-                        }
+                Err(unanswered) => {
+                    if let Unanswered::MayNot(asked) = unanswered {
+                        self.tell_asked(asked);
                     }
                     break;
                 }
             };
         }
         Sent::Error(WANTS_MORE.into())
+    }
+
+    /// The parameters of a call that is to be a task, in the generation that shakes hands; `None` where it is not to be.
+    fn as_it_is_called(&self, action: &Action, talk: &Talk) -> Result<Option<Vec<u8>>, String> {
+        if action.operation != "tools/call" {
+            return Ok(None);
+        }
+        let may = talk.takes_errands() && self.errands.has_room();
+        match self.support(&action.name) {
+            Some(Support::Required) if !may => Err("the server already works on as much as it may at once".into()),
+            Some(Support::Required) => Ok(Some(errand::as_task(&action.payload))),
+            // Whoever comes back for it by itself need not wait; for everybody else the shortest way is the plain call.
+            Some(Support::Optional) if may && talk.wants().later => Ok(Some(errand::as_task(&action.payload))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Tells people what it asked for and may not, the first few times.
+    pub(super) fn tell_asked(&self, methods: Vec<String>) {
+        for method in methods {
+            if self.told.fetch_add(1, Ordering::Relaxed) < TOLD {
+                (self.watch)(Event::Asked { method });
+            }
+        }
     }
 
     /// Notes that the server works for somebody, though nothing is sent to it.
@@ -446,12 +525,12 @@ impl UpstreamServer {
     }
 
     /// Whether a result is none yet (`input_required`); only the generation without a handshake has such.
-    fn wants_more(&self, result: &[u8]) -> bool {
+    pub(super) fn wants_more(&self, result: &[u8]) -> bool {
         let kind = || {
             let raw: &RawValue = serde_json::from_slice(result).ok()?;
             rpc::Members::of(raw).ok()?.get("resultType").map(RawValue::get)
         };
-        matches!(self.hello.generation, Generation::Stateless(_)) && kind().is_some_and(|kind| kind != "\"complete\"")
+        self.is_stateless() && kind().is_some_and(|kind| kind != "\"complete\"")
     }
 
     /// Ends the server: closes its input, then asks, then kills its whole process group. Returns when it is gone.

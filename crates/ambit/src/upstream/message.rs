@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Event, Listing};
+use super::{Event, Listing, errand};
 use crate::escape::escape;
 use crate::gate::mcp::era::STATELESS;
 use crate::gate::rpc::{self, Members, code};
@@ -38,13 +38,20 @@ impl Outcome {
 
 /// The parameters of request `id` with what goes beside them, otherwise byte for byte: what the generation without a
 /// handshake wants in each request, and what whoever asked wants to hear of.
-pub(super) fn beside(params: Option<&[u8]>, stateless: bool, id: u64, wants: Wants) -> Option<Cow<'_, [u8]>> {
+/// `errands`: whether the server may work on it in its own time.
+pub(super) fn beside(
+    params: Option<&[u8]>,
+    stateless: bool,
+    id: u64,
+    wants: Wants,
+    errands: bool,
+) -> Option<Cow<'_, [u8]>> {
     let mut meta = Vec::new();
     if stateless {
         meta.push(format!(
             r#""io.modelcontextprotocol/protocolVersion":"{STATELESS}","io.modelcontextprotocol/clientInfo":{{"name":"ambit","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{}"#,
             env!("CARGO_PKG_VERSION"),
-            wants.asks.capabilities()
+            wants.asks.capabilities(errands.then(errand::extension).as_deref())
         ));
     }
     if wants.progress {
@@ -97,6 +104,11 @@ pub(super) fn subscription_of(params: Option<&RawValue>) -> Option<u64> {
 /// The id of the request that a `notifications/progress` is about: our tokens are the ids of our requests.
 pub(super) fn progress_of(params: Option<&RawValue>) -> Option<u64> {
     own_id(Members::of(params?).ok()?.get("progressToken")?.get())
+}
+
+/// Whether a request is one that a server may work on in its own time, or asks after what it works on.
+pub(super) fn is_of_errands(method: &str, talk: &Talk) -> bool {
+    (method == "tools/call" && talk.takes_errands()) || method.starts_with("tasks/")
 }
 
 /// Our ids are numbers from 1 on, and answers carry them as we wrote them.
@@ -165,7 +177,7 @@ mod tests {
     fn parameters_get_what_goes_beside_them_and_stay_as_they_are() {
         let nothing = Wants::default();
         let meta = |params: Option<&str>, stateless: bool, wants: Wants| {
-            let out = beside(params.map(str::as_bytes), stateless, 7, wants);
+            let out = beside(params.map(str::as_bytes), stateless, 7, wants, false);
             out.map(|out| String::from_utf8(out.into_owned()).unwrap())
         };
         for params in [None, Some("{}"), Some("{ }"), Some(r#"{ "n":1.0e0,"_x":[] }"#)] {

@@ -4,6 +4,7 @@
 mod calls;
 pub mod credential;
 pub mod endpoint;
+mod errand;
 mod events;
 pub mod guard;
 pub mod hello;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::gate::talk::Asks;
 
 pub use endpoint::HttpSpec;
+pub use errand::Tasks;
 pub use hello::{Generation, Hello};
 pub use mcp::UpstreamServer;
 pub use system::McpSystem;

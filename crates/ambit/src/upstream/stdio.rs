@@ -144,7 +144,8 @@ impl Process {
     ) -> Result<Outcome, Failed> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let wants = talk.wants();
-        let line = self.line(id, method, params, Wants { asks: wants.asks.and(self.limits.asks), ..wants });
+        let wants = Wants { asks: wants.asks.and(self.limits.asks), ..wants };
+        let line = self.line(id, method, params, wants, message::is_of_errands(method, talk));
         let (tell, told) = oneshot::channel();
         let call = Call { tell, talk: talk.clone(), agreed: None };
         self.shared.calls().add(id, call).map_err(Failed::NotSent)?;
@@ -173,8 +174,8 @@ impl Process {
     }
 
     /// The line of a request, with what goes beside its parameters.
-    fn line(&self, id: u64, method: &str, params: Option<&[u8]>, wants: Wants) -> Vec<u8> {
-        let params = message::beside(params, self.stateless.load(Ordering::Acquire), id, wants);
+    fn line(&self, id: u64, method: &str, params: Option<&[u8]>, wants: Wants, errands: bool) -> Vec<u8> {
+        let params = message::beside(params, self.stateless.load(Ordering::Acquire), id, wants, errands);
         let params = params.as_deref();
         let mut line = Vec::with_capacity(64 + method.len() + params.map_or(0, <[u8]>::len));
         rpc::request(&mut line, id, method, params);
@@ -188,6 +189,16 @@ impl Process {
         }
     }
 
+    /// Notes what the server works on in its own time, and for whom.
+    pub(super) fn errand_began(&self, id: &str, talk: &Talk) {
+        self.shared.calls().errands.insert(id.to_owned(), talk.clone());
+    }
+
+    /// It does no more.
+    pub(super) fn errand_ended(&self, id: &str) {
+        self.shared.calls().errands.remove(id);
+    }
+
     /// From here on each request says everything itself.
     pub(super) fn speak_stateless(&self) {
         self.stateless.store(true, Ordering::Release);
@@ -198,7 +209,7 @@ impl Process {
     pub(super) async fn listen(self: Arc<Self>, of: Option<(oneshot::Sender<()>, String)>) {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let wanted = message::listening(of.as_ref().map(|(_, uri)| uri.as_str()));
-        let line = self.line(id, "subscriptions/listen", Some(&wanted), Wants::default());
+        let line = self.line(id, "subscriptions/listen", Some(&wanted), Wants::default(), false);
         let (tell, told) = oneshot::channel();
         let call = Call { tell, talk: Talk::silent(), agreed: of };
         if self.shared.calls().add(id, call).is_err() {
@@ -452,7 +463,7 @@ async fn read(mut lines: Lines<ChildStdout>, shared: &Arc<Shared>) -> Option<Str
             Ok(Message::Response { id, outcome }) => take_answer(shared, id, outcome),
             Ok(Message::Request { id, method, params }) => {
                 let may = |talk: &Talk| shared.asks.and(talk.wants().asks).has(&method);
-                let talk = shared.calls().asking().filter(may);
+                let talk = shared.calls().asking(params).filter(may);
                 let relayed = talk.and_then(|talk| Some((talk, Arc::clone(&shared.relays).try_acquire_owned().ok()?)));
                 match relayed {
                     // It waits for the client, and this must not.

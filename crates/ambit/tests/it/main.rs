@@ -31,6 +31,7 @@ mod killed;
 mod lists;
 mod mcp_connection;
 mod mcp_door;
+mod mcp_errands;
 mod mcp_fixture;
 mod mcp_guard;
 mod mcp_stage;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::answers::Answers;
 use super::era::{CAPABILITIES, Era};
+use super::held;
 use crate::gate::rpc::{Members, text};
 use crate::gate::talk::{Aside, Asking, Asks, Level, Listener, Log, Party, Talk, Wants};
 
@@ -18,6 +19,8 @@ pub(crate) struct Asked {
     token: Option<Box<str>>,
     log: Log,
     asks: Asks,
+    // Whether it knows tasks.
+    later: bool,
 }
 
 /// What a session asked for, or said of itself, once; in the generation that does that.
@@ -70,6 +73,7 @@ impl Asked {
                 asked.log = Log::From(level_of(level)?);
             }
             asked.asks = asks_of(meta.get(CAPABILITIES));
+            asked.later = held::knows(params);
         }
         Ok(asked)
     }
@@ -81,7 +85,7 @@ impl Asked {
         era: Era,
         answers: &Arc<Answers>,
     ) -> (Talk, Hearing, Option<mpsc::Receiver<Asking>>) {
-        let wants = Wants { progress: self.token.is_some(), log: self.log, asks: self.asks };
+        let wants = Wants { progress: self.token.is_some(), log: self.log, asks: self.asks, later: self.later };
         let (talk, mut listener) = Talk::open(party, wants);
         let asks = listener.asks();
         let (asks, apart) = if era == Era::Handshake { (asks, None) } else { (None, asks) };

@@ -27,7 +27,7 @@ pub struct Held {
 }
 
 /// The extension's name.
-pub(super) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
+pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 // People take their time.
 const POLL_MS: u64 = 5_000;
 

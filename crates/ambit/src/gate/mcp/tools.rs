@@ -1,5 +1,6 @@
 //! Tools: those that an agent sees, and what a call of one is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ambit_core::action::{Action, Gate};
@@ -102,7 +103,7 @@ fn listing(pinned: &[Tool], naming: Naming, names: &Names) -> Vec<u8> {
     for (place, tool) in pinned.iter().enumerate().filter(|(_, tool)| tool.visible) {
         let exposed = naming.exposed(&tool.system, &tool.name);
         if names.get(&exposed) == Named::One(place)
-            && let Some(definition) = renamed(&tool.definition, &exposed)
+            && let Some(definition) = renamed(&in_full(&tool.definition), &exposed)
         {
             out.extend_from_slice(&definition);
             out.push(b',');
@@ -111,6 +112,20 @@ fn listing(pinned: &[Tool], naming: Naming, names: &Names) -> Vec<u8> {
     out.extend_from_slice(OWN.as_bytes());
     out.extend_from_slice(b"]}");
     out
+}
+
+/// A definition that does not say that it is to be called as a task: whatever its server does, here it is called, and answers in
+/// full. Clients that took it at its word would not call it.
+fn in_full(definition: &RawValue) -> Cow<'_, RawValue> {
+    let as_task = || {
+        let members = Members::of(definition).ok()?;
+        let support = Members::of(members.get("execution")?).ok()?.text("taskSupport")?;
+        if support == "forbidden" {
+            return None;
+        }
+        RawValue::from_string(String::from_utf8(rpc::without(&members, "execution")).ok()?).ok()
+    };
+    as_task().map_or(Cow::Borrowed(definition), Cow::Owned)
 }
 
 /// A definition under another name, otherwise byte for byte.
@@ -127,7 +142,7 @@ fn pending(params: &Params<'_>) -> Result<String, String> {
     let wrong = || format!("`{PENDING}` takes {{\"id\": \"…\"}}, the id that a pending result gave");
     let arguments = Members::of(params.get("arguments").ok_or_else(wrong)?)?;
     match arguments.0.as_slice() {
-        [(key, id)] if key == "id" => rpc::text(id).map(std::borrow::Cow::into_owned).ok_or_else(wrong),
+        [(key, id)] if key == "id" => rpc::text(id).map(Cow::into_owned).ok_or_else(wrong),
         _ => Err(wrong()),
     }
 }

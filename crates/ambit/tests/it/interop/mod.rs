@@ -3,6 +3,7 @@
 
 mod callers;
 mod crash;
+mod errands;
 mod hold;
 mod house;
 mod http;
