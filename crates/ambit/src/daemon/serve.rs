@@ -105,6 +105,15 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     let found = start::start(&house.means).await?;
     said(&found, bound.as_ref().map(Bound::url).as_deref());
     let house = Arc::new(house);
+    for errand in found.errands {
+        let means = Arc::clone(&house.means);
+        tokio::spawn(async move {
+            let id = errand.id.clone();
+            if let Err(error) = execute::go_on_with(&means, errand).await {
+                tracing::error!(errand = id, %error, "what came of it could not be recorded");
+            }
+        });
+    }
     let watching = tokio::spawn(watch(Arc::clone(&house), happened));
     let shared = match home.as_ref().map(|home| &home.config.state) {
         Some(State { shared_socket: Some(path), shared_group, .. }) => {
@@ -125,16 +134,17 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
         // Its connections end with it.
         let _ = door.await;
     }
-    // Nobody new comes in; what is on its way may arrive.
+    // Nobody new comes in; what is on its way may arrive, but for what is asked after at the next start.
     let begun = tokio::time::Instant::now();
     house.means.sessions.sever(None);
-    while house.means.flights.aloft(None) > 0 && begun.elapsed() < LEAVE {
+    house.means.errands.suspend();
+    while house.means.flights.aloft(None) > house.means.errands.kept_under_way() && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     telling.inspect(tokio::task::JoinHandle::abort);
     sweeping.abort();
     watching.abort();
-    house.live.stop(None).await;
+    house.live.end().await;
     house.means.journal.checkpoint().await?;
     Ok(())
 }

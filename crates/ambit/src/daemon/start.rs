@@ -1,15 +1,13 @@
 //! What a start finds: actions that were on their way to a live system when the last process ended. Nobody knows what came
 //! of them; they are told, and never tried again.
 
-use std::collections::BTreeSet;
-
 use ambit_core::action::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::confirm::{change, notice, trip};
 use crate::escape::escape;
-use crate::gate::errand::{Kept, State};
+use crate::gate::errand::Kept;
 use crate::gate::means::{Fault, Means};
 use crate::journal::{Entry, Kind};
 use crate::store::{Durability, Put};
@@ -26,6 +24,9 @@ pub struct Found {
     pub tasks: usize,
     /// Who is stopped; empty text stands for everybody.
     pub stopped: Vec<String>,
+    /// What systems worked on in their own time: they are to be asked what came of it.
+    #[serde(skip)]
+    pub errands: Vec<Kept>,
 }
 
 /// Looks at what the last process left, and records what it finds. To be called once, before the first action passes.
@@ -44,12 +45,15 @@ pub async fn start(means: &Means) -> Result<Found, Fault> {
         change::lose(means, &id, "Ambit ended while it was being sent").await?;
         found.in_flight.push(format!("`{id}` was confirmed and being sent"));
     }
-    let mut told = BTreeSet::new();
+    found.errands = left(means)?;
     for flight in means.store.scan("flight/")? {
         let about: Value = serde_json::from_slice(&flight.value).unwrap_or(Value::Null);
         let text = |name: &str| about.get(name).and_then(Value::as_str).map(str::to_owned);
         let agent = text("agent").unwrap_or_default();
-        told.extend(text("ask"));
+        // What its system may say yet is not given up.
+        if found.errands.iter().any(|errand| text("ask").as_ref() == Some(&errand.ask)) {
+            continue;
+        }
         let called =
             format!("`{}.{}`", escape(&text("system").unwrap_or_default()), escape(&text("name").unwrap_or_default()));
         let entry = Entry {
@@ -67,36 +71,18 @@ pub async fn start(means: &Means) -> Result<Found, Fault> {
         means.record(vec![entry], move |_| puts, Durability::Now).await?;
         found.in_flight.push(text);
     }
-    lose_errands(means, &told).await?;
     let details = json!({
         "in-flight": found.in_flight.len(), "waiting": found.waiting, "tasks": found.tasks, "stopped": found.stopped,
+        "errands": found.errands.len(),
     });
     means.record(vec![Entry { details, ..Entry::new(Kind::Started) }], |_| Vec::new(), Durability::Now).await?;
     Ok(found)
 }
 
-/// Notes that nobody knows what came of what systems worked on in their own time: they may have gone on, and what they call it
-/// is their word alone. `told`: the askings that were told already, with what was in flight.
-async fn lose_errands(means: &Means, told: &BTreeSet<String>) -> Result<(), Fault> {
-    for errand in means.store.scan("errand/")? {
-        // One that cannot be read is told to whoever asks after it.
-        let Ok(kept) = serde_json::from_slice::<Kept>(&errand.value) else { continue };
-        if kept.state.ended().is_some() {
-            continue;
-        }
-        let because = "Ambit ended while its system worked on it";
-        let entry = Entry {
-            agent: Some(kept.agent.clone()),
-            session: Some(kept.session.clone()),
-            action: Some(kept.action),
-            details: json!({ "ask": kept.ask, "why": because }),
-            ..Entry::new(Kind::OutcomeUnknown)
-        };
-        let entries = Some(entry).filter(|_| !told.contains(&kept.ask)).into_iter().collect();
-        let state = State::Lost { because: because.to_owned(), at: means.now(), let_go: false };
-        let value = serde_json::to_vec(&Kept { state, ..kept }).ok();
-        let put = Put { key: errand.key, expect: errand.version, value };
-        means.record(entries, move |_| vec![put], Durability::Now).await?;
-    }
-    Ok(())
+/// The errands that the last process left: their systems are asked what came of them (`gate::execute::go_on_with`).
+fn left(means: &Means) -> Result<Vec<Kept>, Fault> {
+    // One that cannot be read is told to whoever asks after it.
+    let all = means.store.scan("errand/")?;
+    let kept = all.iter().filter_map(|found| serde_json::from_slice::<Kept>(&found.value).ok());
+    Ok(kept.filter(|kept| kept.state.ended().is_none()).collect())
 }

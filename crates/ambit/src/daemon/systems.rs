@@ -17,6 +17,7 @@ use super::releases::{Held, Releases};
 use crate::config::{Config, Kind, System};
 use crate::gate::Sent;
 use crate::gate::Upstream as _;
+use crate::gate::errand;
 use crate::gate::judge::Judge;
 use crate::gate::means::Systems;
 use crate::gate::sessions::Sessions;
@@ -80,17 +81,28 @@ impl LiveSystems {
         Ok(fleet)
     }
 
-    /// Ends every server of an agent, or of everybody. They are started again when they are next needed.
-    pub async fn stop(&self, agent: Option<&str>) {
-        let fleets: Vec<Arc<Fleet>> = {
-            let mut all = self.fleets();
-            match agent {
-                Some(agent) => all.remove(agent).into_iter().collect(),
-                None => std::mem::take(&mut *all).into_values().collect(),
+    /// Ends every server, as Ambit itself ends: what they work on in their own time is asked after at the next start.
+    pub async fn end(&self) {
+        for fleet in self.taken(None) {
+            for system in fleet.systems.values().flatten() {
+                system.end().await;
             }
-        };
-        for fleet in fleets {
+        }
+    }
+
+    /// Ends every server of an agent, or of everybody; what they work on in their own time is let go of. They are started again
+    /// when they are next needed.
+    pub async fn stop(&self, agent: Option<&str>) {
+        for fleet in self.taken(agent) {
             fleet.stop().await;
+        }
+    }
+
+    fn taken(&self, agent: Option<&str>) -> Vec<Arc<Fleet>> {
+        let mut all = self.fleets();
+        match agent {
+            Some(agent) => all.remove(agent).into_iter().collect(),
+            None => std::mem::take(&mut *all).into_values().collect(),
         }
     }
 
@@ -150,11 +162,11 @@ impl LiveSystems {
     }
 
     /// Makes sure that the systems are those of what is in force, and finds one.
-    fn current(&self, action: &Action) -> Result<Arc<McpSystem>, String> {
+    fn current(&self, agent: &str, system: &str) -> Result<Arc<McpSystem>, String> {
         use crate::gate::means::{InForce, Judges as _};
         use crate::world::{Real, World as _};
-        match self.releases.in_force(&action.agent, Real.now()) {
-            InForce::Judge(judge) => self.fleet(&action.agent, &judge)?.system(&action.system),
+        match self.releases.in_force(agent, Real.now()) {
+            InForce::Judge(judge) => self.fleet(agent, &judge)?.system(system),
             InForce::Nothing(why) => Err(why),
         }
     }
@@ -188,7 +200,7 @@ impl Fleet {
 impl Systems for LiveSystems {
     fn drift<'a>(&'a self, action: &'a Action) -> Later<'a, Result<Option<String>, String>> {
         Box::pin(async move {
-            let system = self.current(action)?;
+            let system = self.current(&action.agent, &action.system)?;
             let drift = system.drift().await.map_err(|error| error.to_string())?;
             Ok((action.operation == "tools/call").then(|| drift.get(&action.name).cloned()).flatten())
         })
@@ -199,6 +211,15 @@ impl Systems for LiveSystems {
             match self.of(permit.action()) {
                 Ok(system) => system.send(permit, talk).await,
                 Err(why) => Sent::NotSent(why),
+            }
+        })
+    }
+
+    fn go_on_with<'a>(&'a self, errand: &'a errand::Kept, talk: &'a Talk) -> Later<'a, Sent> {
+        Box::pin(async move {
+            match self.current(&errand.agent, &errand.system) {
+                Ok(system) => system.go_on_with(&errand.name, &errand.called, talk).await,
+                Err(why) => Sent::Unknown(why),
             }
         })
     }

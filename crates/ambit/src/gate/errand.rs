@@ -2,12 +2,13 @@
 //! agent waits nothing is different. Where it takes longer, it is kept under an id of its own, and its agent collects what
 //! came of it; what the system calls it is nobody's business but the system's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ambit_core::action::Digest;
+use ambit_core::decision::Bound;
 use ambit_core::hold::Outcome;
 use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,14 @@ pub struct Kept {
     pub system: String,
     /// What was called.
     pub name: String,
+    /// What the system calls it: for asking that system, and for nobody else.
+    pub called: String,
+    /// Whether it may have changed something.
+    pub changes: bool,
+    /// What must be proved of what comes of it.
+    pub bounds: Vec<Bound>,
+    /// Under which release it was sent.
+    pub release: Option<Digest>,
     /// Since when it is kept.
     pub opened: Timestamp,
     /// Where it stands.
@@ -87,6 +96,19 @@ pub enum State {
     },
 }
 
+impl Kept {
+    /// The session that it is of, as far as it is needed once that is over.
+    pub(crate) fn session(&self) -> Session {
+        Session {
+            id: self.session.clone(),
+            agent: self.agent.clone(),
+            askers: BTreeSet::new(),
+            task: None,
+            peer_user: None,
+        }
+    }
+}
+
 impl State {
     /// When it ended; `None` while it is under way.
     #[must_use]
@@ -108,6 +130,8 @@ struct Table {
     under_way: BTreeMap<String, UnderWay>,
     // By id, whose it is and when it ended.
     ended: BTreeMap<String, (String, Timestamp)>,
+    // Whether Ambit ends, so that what is not known now is asked after at the next start.
+    suspended: bool,
 }
 
 struct UnderWay {
@@ -171,6 +195,23 @@ impl Errands {
         };
         lock(&self.0).under_way.insert(key.to_owned(), one);
         Place { table: Arc::clone(&self.0), key: key.to_owned() }
+    }
+
+    /// From here on what is not known yet is left for the next start.
+    pub fn suspend(&self) {
+        lock(&self.0).suspended = true;
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub(crate) fn is_suspended(&self) -> bool {
+        lock(&self.0).suspended
+    }
+
+    /// How many are under way of which the next start will ask.
+    #[must_use]
+    pub fn kept_under_way(&self) -> usize {
+        lock(&self.0).under_way.values().filter(|one| one.kept.is_some()).count()
     }
 
     /// Lets go of all of an agent's, or of everybody's; how many there were.
@@ -243,7 +284,7 @@ impl Place {
     }
 
     /// From here on it is asked after by that id.
-    fn is_kept(&self, id: &str) {
+    pub(crate) fn is_kept(&self, id: &str) {
         if let Some(one) = lock(&self.table).under_way.get_mut(&self.key) {
             one.kept = Some(id.to_owned());
         }
@@ -281,6 +322,9 @@ pub(crate) struct Asking<'a> {
     pub action: Digest,
     pub system: &'a str,
     pub name: &'a str,
+    pub changes: bool,
+    pub bounds: &'a [Bound],
+    pub release: Option<Digest>,
     /// What the system calls it.
     pub called: &'a str,
 }
@@ -300,6 +344,10 @@ pub(crate) async fn keep(means: &Means, place: &Place, asking: &Asking<'_>) -> R
         action: asking.action,
         system: asking.system.to_owned(),
         name: asking.name.to_owned(),
+        called: asking.called.to_owned(),
+        changes: asking.changes,
+        bounds: asking.bounds.to_vec(),
+        release: asking.release,
         opened: means.now(),
         state: State::UnderWay,
     };
@@ -310,7 +358,7 @@ pub(crate) async fn keep(means: &Means, place: &Place, asking: &Asking<'_>) -> R
         details: json!({
             "flag": "a system works on it in its own time", "ask": kept.ask, "system": escape(&kept.system), "errand": kept.id,
         }),
-        // Whoever knows it may be able to ask the system, so it stands in no open part.
+        // What the system calls it may be all that it takes to ask that system, so it stands in no open part.
         payload: Some(asking.called.as_bytes().to_vec()),
         ..Entry::new(Kind::Flagged)
     };

@@ -14,7 +14,7 @@ use super::means::{Fault, Means};
 use super::prove::{Proved, prove};
 use super::refuse::Refusal;
 use super::session::Session;
-use super::talk::{Party, Talk};
+use super::talk::{Party, Relay, Talk};
 use super::{Answer, Sent, errand, relay};
 use crate::confirm::change::{self, ChangeError, Changed, Step};
 use crate::confirm::{Kept, notice, recheck};
@@ -53,9 +53,60 @@ pub(crate) async fn allowed(
     } else {
         let (system, name) = (permit.action().system.clone(), permit.action().name.clone());
         let release = relay::in_force(means, &session.agent);
-        let about = relay::About { session, system, name, ask: &sending.id, action: sending.digest, release };
+        let (ask, action, changes, bounds) = (&*sending.id, sending.digest, sending.changes, permit.bounds().to_vec());
+        let about = relay::About { session, system, name, bounds, changes, ask, action, release };
         send(means, permit, talk, &about).await
     };
+    conclude(means, session, sending, &called, proved, errand).await
+}
+
+/// Goes on with an errand of the last process: asks its system what came of it, under the release under which it was sent, and
+/// records that. It is not sent again.
+///
+/// # Errors
+/// When Ambit could not do its work; the next start asks anew.
+pub async fn go_on_with(means: &Means, kept: errand::Kept) -> Result<(), Fault> {
+    let session = kept.session();
+    let sending = Sending { id: kept.ask.clone(), digest: kept.action, changes: kept.changes };
+    let called = format!("{}.{}", escape(&kept.system), escape(&kept.name));
+    let party = Party { session: kept.session.clone(), task: kept.task.clone() };
+    let (relayed, Relay { mut errands, cancel, .. }) = beside(&Talk::deaf(party), &kept.bounds).relayed(true);
+    let place = means.errands.begin(&kept.agent, &kept.ask, cancel.clone());
+    place.is_kept(&kept.id);
+    let aloft = means.flights.begin(&kept.agent, &means.stops);
+    let sent = if kept.release.is_none() || relay::in_force(means, &kept.agent) != kept.release {
+        Sent::Unknown("another release is in force than when it was sent".into())
+    } else {
+        if aloft.is_none() {
+            // Its agent was stopped: its system is told that nobody wants it any more.
+            cancel.now();
+        }
+        let mut asked = means.systems.go_on_with(&kept, &relayed);
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut asked => break sent,
+                Some(word) = errands.recv() => if let errand::Word::Says(text) = word { place.says(text) },
+            }
+        }
+    };
+    let proved = prove(&kept.bounds, sent);
+    conclude(means, &session, &sending, &called, proved, Some((kept, place))).await.map(drop)
+}
+
+/// Records what came of an action that was sent; its answer.
+async fn conclude(
+    means: &Means,
+    session: &Session,
+    sending: &Sending,
+    called: &str,
+    proved: Proved,
+    errand: Option<(errand::Kept, errand::Place)>,
+) -> Result<Answer, Fault> {
+    if errand.is_some() && means.errands.is_suspended() && matches!(proved.sent, Sent::Unknown(_)) {
+        // Ambit ends; the next start asks.
+        return Ok(answer(proved.sent));
+    }
     if let (Sent::Unknown(why), true) = (&proved.sent, sending.changes) {
         let text = format!("nobody knows what came of `{called}`, which was allowed: {}", escape(why));
         let notice = notice::put(means.now(), means.chance()?, &session.agent, text);
@@ -79,11 +130,10 @@ async fn send(
     talk: &Talk,
     about: &relay::About<'_>,
 ) -> (Proved, Option<(errand::Kept, errand::Place)>) {
-    let bounds = permit.bounds().to_vec();
-    let talk = beside(talk, &bounds);
+    let talk = beside(talk, &about.bounds);
     let (relayed, relay) = talk.relayed(means.errands.has_room(&about.session.agent));
     let came = relay::until_sent(means, about, &talk, relay, means.systems.send(permit, &relayed)).await;
-    (prove(&bounds, came.sent), came.kept.zip(came.place))
+    (prove(&about.bounds, came.sent), came.kept.zip(came.place))
 }
 
 /// What must be proved of a result before an agent sees it can be proved of nothing that is said beside it.

@@ -9,7 +9,7 @@ use ambit_core::permit::{Permit, Recorded};
 use ambit_core::time::Timestamp;
 
 use super::Sent;
-use super::errand::Errands;
+use super::errand::{Errands, Kept};
 use super::flight::Flights;
 use super::judge::Judge;
 use super::sessions::Sessions;
@@ -122,6 +122,13 @@ pub trait Systems: Send + Sync {
 
     /// Sends exactly what the permit owns, once. `talk`: what may be said meanwhile.
     fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent>;
+
+    /// Asks what came of something that was sent before the last process ended, and on which its system worked in its own time;
+    /// never sends it again.
+    fn go_on_with<'a>(&'a self, errand: &'a Kept, talk: &'a Talk) -> Later<'a, Sent> {
+        let _ = (errand, talk);
+        Box::pin(async { Sent::Unknown("its system cannot be asked".into()) })
+    }
 }
 
 /// Why Ambit could not do its work. Nothing was allowed on that account.

@@ -1,6 +1,7 @@
 //! What a live system asks the agent's client while an action is under way: passed on, and recorded before it is answered.
 
 use ambit_core::action::Digest;
+use ambit_core::decision::Bound;
 use serde_json::json;
 
 use super::Sent;
@@ -19,6 +20,9 @@ pub(super) struct About<'a> {
     pub session: &'a Session,
     pub system: String,
     pub name: String,
+    /// What must be proved of what comes of it, and whether it may change something.
+    pub bounds: Vec<Bound>,
+    pub changes: bool,
     pub ask: &'a str,
     pub action: Digest,
     /// What was in force when it was sent.
@@ -120,6 +124,9 @@ async fn keep(means: &Means, about: &About<'_>, place: &Place, called: &str) -> 
         action: about.action,
         system: &about.system,
         name: &about.name,
+        changes: about.changes,
+        bounds: &about.bounds,
+        release: about.release,
         called,
     };
     errand::keep(means, place, &asking)

@@ -58,6 +58,8 @@ const SELDOM: Duration = Duration::from_secs(30);
 const FAILURES: u32 = 8;
 // Between telling it that nobody wants it any more, and not waiting for what it says.
 const LET_GO: Duration = Duration::from_secs(5);
+// A server that is let go of is told within so long what nobody wants any more.
+const LEAVE: Duration = Duration::from_secs(1);
 // While a client is asked something it may take so long.
 const THINKS: Duration = Duration::from_secs(11 * 60);
 // So many questions in all, and so much of what it says of itself.
@@ -229,6 +231,43 @@ impl UpstreamServer {
             Ok(sent) => sent,
             Err(why) => self.give_up(&named.id, &why).await,
         }
+    }
+
+    /// Goes on with an errand of an earlier start, of which no more is known than what the server called it.
+    pub(super) async fn go_on_with(&self, id: &str, talk: &Talk) -> Sent {
+        if let Err(why) = self.errands.add(id) {
+            return lost(&format!("the server works on it in its own time, but {why}"));
+        }
+        let named = Named { server: self, id: id.to_owned() };
+        if let Wire::Stdio(process) = &self.wire {
+            process.errand_began(&named.id, talk);
+        }
+        let task = Task {
+            id: id.to_owned(),
+            status: Status::Working,
+            says: None,
+            keeps: None,
+            asked_every: OFTEN,
+            members: Members(Vec::new()),
+        };
+        match self.follow(id, task, talk).await {
+            Ok(sent) => sent,
+            Err(why) => self.give_up(id, &why).await,
+        }
+    }
+
+    /// Tells the server that nobody wants any more what it works on, before it is let go of.
+    pub(super) async fn let_go_of_errands(&self) {
+        let names: Vec<String> = self.errands.lock().under_way.iter().cloned().collect();
+        if !self.can_cancel() {
+            return;
+        }
+        let all = async {
+            for id in names {
+                let _ = self.tasks("tasks/cancel", &id, &[], &Talk::silent()).await;
+            }
+        };
+        let _ = timeout(LEAVE, all).await;
     }
 
     /// Ends what a server began that it was not to begin, and says so.
@@ -445,17 +484,18 @@ fn params(id: &str, more: &[(&str, &[u8])]) -> Vec<u8> {
     more::with(b"{}", &members).unwrap_or_default()
 }
 
-/// A result without the name by which its server knows it, which is nobody else's business; otherwise byte for byte.
-fn unrelated(result: Vec<u8>) -> Vec<u8> {
+/// A result, or a question, without the name by which its server knows what it is of, which is nobody else's business; otherwise
+/// byte for byte.
+pub(super) fn unrelated(said: Vec<u8>) -> Vec<u8> {
     let cut = || {
-        let raw: &RawValue = serde_json::from_slice(&result).ok()?;
+        let raw: &RawValue = serde_json::from_slice(&said).ok()?;
         let meta = Members::of(raw).ok()?.get("_meta")?;
         let members = Members::of(meta).ok()?;
         members.get(RELATED)?;
         let (before, after) = rpc::around(raw, meta)?;
         Some([before, &rpc::without(&members, RELATED), after].concat())
     };
-    cut().unwrap_or(result)
+    cut().unwrap_or(said)
 }
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";

@@ -386,7 +386,7 @@ impl UpstreamServer {
             return self.subscribe(&action.name, &action.payload, talk).await;
         }
         self.log_from(talk.wants().log).await;
-        let (payload, as_task) = match self.as_it_is_called(&action, talk) {
+        let (first, as_task) = match self.as_it_is_called(&action, talk) {
             Ok(Some(payload)) => (payload, true),
             Ok(None) => (action.payload, false),
             Err(why) => return Sent::NotSent(why),
@@ -401,7 +401,7 @@ impl UpstreamServer {
         };
         let mut answered = None;
         for _ in 0..ROUNDS {
-            let payload = answered.as_ref().unwrap_or(&payload);
+            let payload = answered.as_ref().unwrap_or(&first);
             let sent = match self.wire.request(&action.operation, Some(payload), talk).await {
                 Ok(Outcome::Result(result)) => Sent::Result(result),
                 Ok(Outcome::Error(error)) => Sent::Error(error),
@@ -420,7 +420,7 @@ impl UpstreamServer {
                 return sent;
             }
             // It wants to be asked again with answers, and clients are asked on its behalf where a person declared that.
-            answered = match more::answered(payload, result, self.asks, talk).await {
+            answered = match more::answered(&first, result, self.asks, talk).await {
                 Ok(payload) => Some(payload),
                 Err(unanswered) => {
                     if let Unanswered::MayNot(asked) = unanswered {

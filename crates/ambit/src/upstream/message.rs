@@ -152,6 +152,10 @@ pub(super) fn changed(method: &str, params: Option<&RawValue>) -> Option<Event> 
 
 /// Has the client answer one question that a server asks during a call; `None` where it may not, or cannot.
 pub(super) async fn relay(method: &str, params: Option<Box<RawValue>>, talk: &Talk) -> Option<Reply> {
+    let params = params.and_then(|params| {
+        let said = errand::unrelated(params.get().as_bytes().to_vec());
+        serde_json::from_slice::<&RawValue>(&said).ok().map(ToOwned::to_owned)
+    });
     let question = Question { key: "question".into(), method: method.to_owned(), params };
     talk.ask(vec![question]).await?.pop().map(|(_, reply)| reply)
 }

@@ -128,8 +128,37 @@ impl McpSystem {
         });
     }
 
-    /// Ends the server, if one runs. The next call starts it again.
+    /// Goes on with what the server worked on in its own time when the last process of Ambit ended: asks it how that stands, and
+    /// does not call again. `called`: what the server calls it; `tool`: what it is a call of, whose definition must be the pinned
+    /// one still.
+    pub async fn go_on_with(&self, tool: &str, called: &str, talk: &Talk) -> Sent {
+        let mut pause = Duration::from_secs(1);
+        let running = loop {
+            match self.ready().await {
+                Ok(running) => break running,
+                // It may be started anew as well.
+                Err(_) if pause < LONGEST_PAUSE / 2 => tokio::time::sleep(pause).await,
+                Err(error) => return Sent::Unknown(error.to_string()),
+            }
+            pause *= 2;
+        };
+        match running.drift.get(tool) {
+            Some(why) => Sent::Unknown(why.clone()),
+            None => running.server.go_on_with(called, talk).await,
+        }
+    }
+
+    /// Ends the server, if one runs; what it works on in its own time is let go of before. The next call starts it again.
     pub async fn stop(&self) {
+        let running = self.running().clone();
+        if let Some(running) = running {
+            running.server.let_go_of_errands().await;
+        }
+        self.end().await;
+    }
+
+    /// Ends the server, if one runs, and says nothing of what it works on.
+    pub async fn end(&self) {
         let running = self.running().take();
         if let Some(running) = running {
             running.server.stop().await;

@@ -1,7 +1,9 @@
 //! Tools on which their servers work in their own time (*tasks*), behind the gate: real servers of both generations, over both
 //! wires, in front of them clients that know nothing of it, and clients that do.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -21,7 +23,7 @@ const SSN: &str = "078-05-1120";
 /// The server on the Python SDK, over HTTP, behind a gate.
 struct Slow {
     house: House,
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
     _place: tempfile::TempDir,
     ran: PathBuf,
 }
@@ -39,7 +41,7 @@ impl Slow {
              [agents.helper]\nscope = \"SCOPE.md\"\nsystems = [\"slow\"]\ntool-names = \"own\"\n",
             endpoint.port
         );
-        Slow { house: House::new(&toml).open(PAGE), _endpoint: endpoint, _place: place, ran }
+        Slow { house: House::new(&toml).open(PAGE), endpoint: endpoint, _place: place, ran }
     }
 
     fn ran(&self) -> String {
@@ -97,15 +99,14 @@ fn what_ends_in_time_is_an_answer_like_any_other() {
 fn what_takes_longer_is_collected_by_who_asks_after_it() {
     let slow = Slow::open(0);
     let mut talk = Talk::open(Client::Python, &slow.house.gate());
-    let said = talk.ask(&wait(2.0));
+    let said = talk.ask(&wait(4.0));
     assert!(text(&said).starts_with("pending: `slow.wait` was sent, as `"), "{said}");
     assert_eq!((&said["isError"], &said["structuredContent"]["status"]), (&json!(false), &json!("pending")), "{said}");
     let id = said["structuredContent"]["id"].as_str().unwrap().to_owned();
     let pending = json!({ "call": "ambit_pending", "arguments": { "id": id } });
-    until("its server says how it stands", || {
-        let mut talk = Talk::open(Client::Python, &slow.house.gate());
-        text(&talk.ask(&pending)).contains("says: at work \\u{202e}é")
-    });
+    let asks_after =
+        || Wire::open(&slow.house.gate(), &slow.house.path("")).call("ambit_pending", &format!(r#"{{"id":"{id}"}}"#));
+    until("its server says how it stands", || asks_after().contains(r"says: at work \\u{202e}é"));
     until("it ends", || slow.count("done wait") == 1);
     until("it is collected", || text(&Talk::open(Client::TypeScript, &slow.house.gate()).ask(&pending)) == "wait ran");
     // Once more, and by nobody else's name.
@@ -179,26 +180,82 @@ fn a_stop_lets_go_of_what_systems_work_on() {
 }
 
 #[test]
-fn what_was_under_way_when_the_power_went_is_told_and_never_sent_again() {
+fn what_was_under_way_when_the_power_went_is_asked_after_and_never_sent_again() {
     let mut slow = Slow::open(0);
-    let call = |tool: &str| {
-        slow.say("tools/call", json!({ "name": tool, "arguments": { "seconds": 3 } }))["result"]["taskId"].clone()
+    let begin = |slow: &Slow, tool: &str, seconds: u32| {
+        let call = json!({ "name": tool, "arguments": { "seconds": seconds } });
+        slow.say("tools/call", call)["result"]["taskId"].clone()
     };
-    let (wrote, read) = (call("wait"), call("watch"));
+    let get = |slow: &Slow, task: &Value| slow.say("tasks/get", json!({ "taskId": task }))["result"].clone();
+    let (wrote, read) = (begin(&slow, "wait", 3), begin(&slow, "watch", 3));
     until("both are under way", || slow.count("began wait") + slow.count("began watch") == 2);
     slow.house.kill();
     slow.house.serve();
-    until("it is told", || slow.house.told().contains("nobody knows what came of it"));
-    for task in [&wrote, &read] {
-        let said = slow.say("tasks/get", json!({ "taskId": task }))["result"].clone();
-        assert!(said["status"] == "completed" && said["result"]["isError"] == true, "{said}");
-        assert!(text(&said["result"]).contains("Ambit ended while its system worked on it"), "{said}");
-    }
-    assert_eq!((slow.count("began wait"), slow.count("began watch")), (1, 1));
-    let unknown: Vec<String> =
-        slow.records("outcome-unknown").iter().map(|record| record["details"]["ask"].to_string()).collect();
-    assert!(unknown.len() == 2 && unknown[0] != unknown[1], "{unknown:?}");
+    until("one ends", || get(&slow, &wrote)["status"] == "completed");
+    until("the other ends", || get(&slow, &read)["status"] == "completed");
+    assert_eq!(text(&get(&slow, &wrote)["result"]), "wait ran");
+    // What must be proved of it is known still.
+    assert_eq!(text(&get(&slow, &read)["result"]), r#"{"id":7}"#);
+    // Ended in its own time, it does not wait for what goes on.
+    let task = begin(&slow, "wait", 4);
+    until("it is under way", || slow.count("began wait") == 2);
+    let begun = std::time::Instant::now();
+    assert_eq!(slow.house.end(), 0);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+    slow.house.serve();
+    until("it ends", || get(&slow, &task)["status"] == "completed");
+    assert_eq!(text(&get(&slow, &task)["result"]), "wait ran");
+    assert_eq!(
+        (slow.count("began wait"), slow.count("began watch"), slow.ran().matches("cancelled").count()),
+        (2, 1, 0)
+    );
+    assert_eq!((slow.records("outcome").len(), slow.records("outcome-unknown").len()), (3, 0));
+    // Under another release, nobody asks: what is in force now is not what it was sent under.
+    let task = begin(&slow, "wait", 5);
+    until("it is under way", || slow.count("began wait") == 3);
+    slow.house.release(&PAGE.replace("- call slow.look\n", ""));
+    slow.house.kill();
+    slow.house.serve();
+    until("it is told", || slow.house.notices().contains("slow.wait"));
+    let said = get(&slow, &task);
+    assert!(
+        said["result"]["isError"] == true && text(&said["result"]).contains("nobody knows what came of it"),
+        "{said}"
+    );
+    assert_eq!(slow.count("began wait"), 3);
     slow.house.ambit(&["journal", "verify"]).fine();
+}
+
+#[test]
+fn what_its_server_forgot_meanwhile_is_told_as_unknown() {
+    let mut slow = Slow::open(0);
+    let call = json!({ "name": "wait", "arguments": { "seconds": 3 } });
+    let task = slow.say("tools/call", call)["result"]["taskId"].clone();
+    until("it is under way", || slow.count("began wait") == 1);
+    slow.house.kill();
+    let port = slow.endpoint.port;
+    drop(std::mem::replace(&mut slow.endpoint, Endpoint::new("errands.py", &slow.ran)));
+    slow.endpoint = Endpoint::start("errands.py", port, &slow.ran);
+    slow.house.serve();
+    let get = || slow.say("tasks/get", json!({ "taskId": task }))["result"].clone();
+    until("it is told", || slow.house.notices().contains("slow.wait"));
+    assert!(text(&get()["result"]).contains("knows nothing of it any more"), "{}", get());
+    let unknown = slow.records("outcome-unknown");
+    assert!(unknown.len() == 1 && slow.count("began wait") == 1, "{unknown:?}");
+}
+
+#[test]
+fn a_release_lets_go_of_what_was_begun_under_the_one_before() {
+    let slow = Slow::open(0);
+    let call = json!({ "name": "wait", "arguments": { "seconds": 5 } });
+    let task = slow.say("tools/call", call)["result"]["taskId"].clone();
+    until("it is under way", || slow.count("began wait") == 1);
+    slow.house.release(&PAGE.replace("Waits.", "Waits on."));
+    slow.say("tools/call", json!({ "name": "look", "arguments": {} }));
+    until("it is told", || slow.count("cancelled wait") == 1);
+    until("it is on record", || slow.records("outcome-unknown").len() == 1);
+    let said = slow.say("tasks/get", json!({ "taskId": task }));
+    assert!(said.to_string().contains("nobody knows what came of it"), "{said}");
 }
 
 #[test]
@@ -286,6 +343,40 @@ fn a_question_goes_to_the_client_and_its_answer_back_once_it_is_on_record() {
     assert_eq!(slow.count("cancelled ask"), 1, "{}", slow.ran());
 }
 
+/// Calls the tool that asks in the middle of its work, as a client of the older generation that can be asked: what it is asked,
+/// and the answer.
+fn answers(house: &House) -> (Value, Value) {
+    let gate = house.gate();
+    let mut client = Command::new(&gate[0]);
+    let client = client.args(&gate[1..]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    let (mut to, mut from) = (client.stdin.take().unwrap(), BufReader::new(client.stdout.take().unwrap()));
+    let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": { "elicitation": {} }, "clientInfo": { "name": "c", "version": "1" } });
+    let call = json!({ "name": "simulate-research-query", "arguments": { "topic": "python", "ambiguous": true } });
+    for said in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call }),
+    ] {
+        writeln!(to, "{said}").unwrap();
+    }
+    let mut question = Value::Null;
+    loop {
+        let mut line = String::new();
+        assert!(from.read_line(&mut line).unwrap() > 0, "the gate is gone");
+        let said: Value = serde_json::from_str(&line).unwrap();
+        if said["method"] == "elicitation/create" {
+            let result = json!({ "action": "accept", "content": { "interpretation": "snake" } });
+            writeln!(to, "{}", json!({ "jsonrpc": "2.0", "id": said["id"], "result": result })).unwrap();
+            question = said["params"].clone();
+        } else if said["id"] == 2 {
+            let _ = client.kill();
+            let _ = client.wait();
+            return (question, said["result"].clone());
+        }
+    }
+}
+
 const EVERYTHING: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nSearches.\n\n\
     ## It can read\n\n- nothing\n\n## It can write\n\n- call everything.simulate-research-query\n\n\
     ## A human must confirm\n\n- nothing\n\n## It cannot touch\n\n- call everything.get-env\n\n\
@@ -298,13 +389,13 @@ fn a_tool_that_must_be_a_task_is_a_tool_like_any_other() {
         let port = peers::free_port();
         let mut served = http.then(|| {
             let words = command("everything");
-            let child = std::process::Command::new(&words[0])
+            let child = Command::new(&words[0])
                 .args(&words[1..])
                 .arg("streamableHttp")
                 .env("PORT", port.to_string())
-                .stdin(std::process::Stdio::null())
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
             until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -327,7 +418,11 @@ fn a_tool_that_must_be_a_task_is_a_tool_like_any_other() {
             assert!(text(&said).starts_with("# Research Report: bowls"), "{http} {client:?}: {said}");
             assert!(!said.to_string().contains("related-task"), "{http} {client:?}: {said}");
         }
-        // It asks in the middle of it, whoever the client is that can be asked.
+        // It asks in the middle of it, where there is somebody to ask.
+        let (question, said) = answers(&house);
+        assert!(question["message"].to_string().contains("python"), "{http}: {question}");
+        assert!(!question.to_string().contains("related-task"), "{http}: {question}");
+        assert!(text(&said).starts_with("# Research Report: python (snake)"), "{http}: {said}");
         let mut wire = Wire::open(&house.gate(), &house.path(""));
         let said = wire.call("simulate-research-query", r#"{"topic":"python","ambiguous":true}"#);
         assert!(said.contains("Research Report: python"), "{http}: {said}");
