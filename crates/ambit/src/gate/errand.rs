@@ -165,14 +165,10 @@ impl Errands {
     pub fn open(store: &dyn Store) -> Result<Errands, Fault> {
         let mut table = Table::default();
         for found in store.scan("errand/")? {
-            // One that cannot be read is told when somebody asks after it, and forgotten like the others.
-            let kept = serde_json::from_slice::<Kept>(&found.value).ok();
-            let id = found.key.trim_start_matches("errand/").to_owned();
-            let about = kept.map_or((String::new(), Timestamp(0)), |kept| {
-                let at = kept.state.ended().unwrap_or(kept.opened);
-                (kept.agent, at)
-            });
-            table.ended.insert(id, about);
+            // One that cannot be read stays, and is told to whoever asks after it.
+            let Ok(kept) = serde_json::from_slice::<Kept>(&found.value) else { continue };
+            let at = kept.state.ended().unwrap_or(kept.opened);
+            table.ended.insert(kept.id, (kept.agent, at));
         }
         Ok(Errands(Arc::new(Mutex::new(table))))
     }

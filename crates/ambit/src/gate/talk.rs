@@ -2,6 +2,8 @@
 //! that nobody wants the answer any more; and, where a person declared that it may, what the server asks the agent's client.
 //! None of it is part of the action, or decides anything.
 
+mod later;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -167,15 +169,11 @@ impl Talk {
         Talk(None)
     }
 
-    /// A line to somebody who is not there (any more).
+    /// A line to somebody who is not there (any more): who collects what comes of it later.
     #[must_use]
     pub fn deaf(party: Party) -> Talk {
-        let cancelled = watch::Sender::new(false).subscribe();
-        Talk::of(party, cancelled, false)
-    }
-
-    fn of(party: Party, cancelled: watch::Receiver<bool>, muted: bool) -> Talk {
-        Talk(Some(Arc::new(Line { muted, ..Line::new(party, Wants::default(), cancelled) })))
+        let (wants, cancelled) = (Wants { later: true, ..Wants::default() }, watch::Sender::new(false).subscribe());
+        Talk(Some(Arc::new(Line::new(party, wants, cancelled))))
     }
 
     /// A line, and the end of whoever asked.
@@ -200,67 +198,6 @@ impl Talk {
             Arc::new(Line { cancelled: cancel.subscribe(), ..same })
         });
         (Talk(relayed), Relay { asks: asked, errands: told, cancel: Cancel(Arc::new(cancel)) })
-    }
-
-    /// The same line, on which an answer may come before the end; that comes out here.
-    #[must_use]
-    pub fn with_early(&self) -> (Talk, mpsc::Receiver<Answer>) {
-        let (early, told) = mpsc::channel(1);
-        (Talk(self.0.as_ref().map(|line| Arc::new(Line { early: Some(early), ..line.again() }))), told)
-    }
-
-    /// Whether an answer may come before the end.
-    #[must_use]
-    pub fn takes_early(&self) -> bool {
-        self.0.as_ref().is_some_and(|line| line.early.is_some())
-    }
-
-    /// Answers before the end. From then on nobody is at the other end.
-    pub fn answer_early(&self, answer: Answer) {
-        if let Some(early) = self.0.as_ref().and_then(|line| line.early.as_ref()) {
-            // Whoever went away asks again, by the id that is on record.
-            let _ = early.try_send(answer);
-        }
-    }
-
-    /// Whether the system may work on it in its own time.
-    #[must_use]
-    pub fn takes_errands(&self) -> bool {
-        self.0.as_ref().is_some_and(|line| line.errands.is_some())
-    }
-
-    /// The same line, on which the system may not work on it in its own time.
-    #[must_use]
-    pub fn without_errands(&self) -> Talk {
-        Talk(self.0.as_ref().map(|line| Arc::new(Line { errands: None, ..line.again() })))
-    }
-
-    /// Says that the system works on it in its own time; `id` is what it calls that.
-    pub async fn errand_began(&self, id: &str) {
-        if let Some(errands) = self.0.as_ref().and_then(|line| line.errands.as_ref()) {
-            let _ = errands.send(Word::Began { id: id.to_owned() }).await;
-        }
-    }
-
-    /// Passes on how a system says that an errand stands; `text` is escaped, and the `count`th of that errand.
-    pub fn errand_says(&self, text: &str, count: u32) {
-        let Some(line) = self.0.as_ref().filter(|line| !line.muted) else { return };
-        let mut after = format!(",\"progress\":{count},\"message\":").into_bytes();
-        rpc::quote(&mut after, text);
-        after.push(b'}');
-        let aside = line.wants.progress.then(|| Aside::Progress(b"{\"progressToken\":".to_vec(), after));
-        if line.say(aside, text.len())
-            && let Some(errands) = &line.errands
-        {
-            let _ = errands.try_send(Word::Says(text.to_owned()));
-        }
-    }
-
-    /// The same line, of which nobody lets go.
-    #[must_use]
-    pub fn steady(&self) -> Talk {
-        let never = watch::Sender::new(false).subscribe();
-        Talk(self.0.as_ref().map(|line| Arc::new(Line { cancelled: never, ..line.again() })))
     }
 
     /// Asks the client, and waits for what it makes of it; `None` where it may not be asked, or is gone. Whether a server

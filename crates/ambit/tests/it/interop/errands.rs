@@ -41,7 +41,7 @@ impl Slow {
              [agents.helper]\nscope = \"SCOPE.md\"\nsystems = [\"slow\"]\ntool-names = \"own\"\n",
             endpoint.port
         );
-        Slow { house: House::new(&toml).open(PAGE), endpoint: endpoint, _place: place, ran }
+        Slow { house: House::new(&toml).open(PAGE), endpoint, _place: place, ran }
     }
 
     fn ran(&self) -> String {
@@ -360,8 +360,8 @@ fn answers(house: &House) -> (Value, Value) {
     ] {
         writeln!(to, "{said}").unwrap();
     }
-    let mut question = Value::Null;
-    loop {
+    let (mut question, mut answer) = (Value::Null, None);
+    while answer.is_none() {
         let mut line = String::new();
         assert!(from.read_line(&mut line).unwrap() > 0, "the gate is gone");
         let said: Value = serde_json::from_str(&line).unwrap();
@@ -369,12 +369,12 @@ fn answers(house: &House) -> (Value, Value) {
             let result = json!({ "action": "accept", "content": { "interpretation": "snake" } });
             writeln!(to, "{}", json!({ "jsonrpc": "2.0", "id": said["id"], "result": result })).unwrap();
             question = said["params"].clone();
-        } else if said["id"] == 2 {
-            let _ = client.kill();
-            let _ = client.wait();
-            return (question, said["result"].clone());
         }
+        answer = (said["id"] == 2).then(|| said["result"].clone());
     }
+    let _ = client.kill();
+    let _ = client.wait();
+    (question, answer.unwrap())
 }
 
 const EVERYTHING: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nSearches.\n\n\
