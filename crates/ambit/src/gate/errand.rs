@@ -12,7 +12,6 @@ use ambit_core::decision::Bound;
 use ambit_core::hold::Outcome;
 use ambit_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::sync::Notify;
 
 use super::Answer;
@@ -22,7 +21,6 @@ use super::session::Session;
 use super::talk::Cancel;
 use crate::confirm::queue;
 use crate::escape::escape;
-use crate::journal::{Entry, Kind};
 use crate::store::{Durability, Put, Store};
 
 /// What a system says of an errand.
@@ -347,19 +345,9 @@ pub(crate) async fn keep(means: &Means, place: &Place, asking: &Asking<'_>) -> R
         opened: means.now(),
         state: State::UnderWay,
     };
-    let entry = Entry {
-        agent: Some(kept.agent.clone()),
-        session: Some(kept.session.clone()),
-        action: Some(kept.action),
-        details: json!({
-            "flag": "a system works on it in its own time", "ask": kept.ask, "system": escape(&kept.system), "errand": kept.id,
-        }),
-        // What the system calls it may be all that it takes to ask that system, so it stands in no open part.
-        payload: Some(asking.called.as_bytes().to_vec()),
-        ..Entry::new(Kind::Flagged)
-    };
+    // Nothing that anybody has to look into: its outcome has a record, and names it.
     let put = Put { key: key(&kept.id), expect: 0, value: serde_json::to_vec(&kept).ok() };
-    means.record(vec![entry], move |_| vec![put], Durability::Now).await?;
+    means.record(Vec::new(), move |_| vec![put], Durability::Now).await?;
     place.is_kept(&kept.id);
     Ok(kept)
 }

@@ -154,6 +154,9 @@ async fn record(
     entry.session = Some(session.id.clone());
     if let Some(details) = entry.details.as_object_mut() {
         details.insert("ask".into(), sending.id.as_str().into());
+        if let Some((kept, _)) = &errand {
+            details.insert("errand".into(), kept.id.as_str().into());
+        }
     }
     let mut puts = Vec::new();
     if sending.changes {

@@ -164,7 +164,8 @@ impl Drop for Named<'_> {
 impl<'a> Task<'a> {
     /// Out of what a server says of it.
     fn read(task: &'a RawValue, stateless: bool) -> Result<Task<'a>, String> {
-        let members = Members::of(task)?;
+        // What a server writes there is not repeated: an error would quote it.
+        let members = Members::of(task).map_err(|_| "it says how it stands in a way that cannot be read")?;
         let id = members.text("taskId").filter(|id| !id.is_empty() && id.len() <= NAME);
         let id = id.ok_or("it has no name that can be asked after")?.into_owned();
         let status = members.text("status").and_then(|status| Status::named(&status));
@@ -317,7 +318,8 @@ impl UpstreamServer {
                 Ok(Outcome::Result(result)) => {
                     failures = 0;
                     answer = result;
-                    let raw: &RawValue = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+                    let raw: &RawValue = serde_json::from_slice(&answer)
+                        .map_err(|_| "the server says how it stands in a way that cannot be read")?;
                     task = Task::read(raw, self.is_stateless())?;
                     if task.id != id {
                         return Err("the server speaks of another one".into());

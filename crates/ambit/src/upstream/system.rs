@@ -138,7 +138,14 @@ impl McpSystem {
                 Ok(running) => break running,
                 // It may be started anew as well.
                 Err(_) if pause < LONGEST_PAUSE / 2 => tokio::time::sleep(pause).await,
-                Err(error) => return Sent::Unknown(error.to_string()),
+                Err(error) => {
+                    tracing::warn!(
+                        system = self.name,
+                        error = error.for_person(),
+                        "it cannot be asked what came of it"
+                    );
+                    return Sent::Unknown("its system could not be asked what came of it".into());
+                }
             }
             pause *= 2;
         };

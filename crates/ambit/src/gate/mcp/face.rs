@@ -485,8 +485,9 @@ impl Face {
 
 const INSTRUCTIONS: &str = "These tools act on live systems through Ambit, which enforces what this agent is permitted to do. A result that says \
      it was refused names the line that refuses it: do something else, asking again changes nothing. A result that says \
-     it is pending waits for a person: call `PENDING` with its id to collect the result.";
-const NO_HOLD: &str = "there is no such task; a call that waits for a person says which it is";
+     it is pending waits for a person, or its system works on it in its own time: call `PENDING` with its id to collect \
+     the result.";
+const NO_HOLD: &str = "there is no such task; a call that is pending says which it is";
 const LISTS: &str = r#"{"listChanged":true}"#;
 const RESOURCES: &str = r#"{"subscribe":true,"listChanged":true}"#;
 

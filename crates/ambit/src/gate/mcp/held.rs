@@ -1,5 +1,5 @@
-//! A hold as a task of the protocol's own (the extension `io.modelcontextprotocol/tasks`), for clients that say that they know
-//! such. Not to be taken for the task that an agent works on.
+//! A hold, or an errand, as a task of the protocol's own (the extension `io.modelcontextprotocol/tasks`), for clients that say
+//! that they know such. Not to be taken for the task that an agent works on.
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use super::reply::{self, Wants};
 use crate::gate::Answer;
 use crate::gate::rpc::{self, Members, code};
 
-/// A hold, as its agent may see it.
+/// A hold, or an errand, as its agent may see it.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// Its id.
@@ -22,7 +22,7 @@ pub struct Held {
     pub keep_ms: u64,
     /// What its agent is told now.
     pub answer: Answer,
-    /// Whether it was withdrawn, so that nothing will come of it.
+    /// Whether its agent withdrew it, or let go of it, so that nothing will come of it.
     pub withdrawn: bool,
 }
 
@@ -84,7 +84,7 @@ fn said(held: &Held, status: &str) -> serde_json::Map<String, serde_json::Value>
     let mut task = serde_json::Map::new();
     task.insert("taskId".into(), held.id.as_str().into());
     task.insert("status".into(), status.into());
-    if let Answer::Pending { text, .. } | Answer::Refused(text) = &held.answer {
+    if let Answer::Pending { text, .. } | Answer::Refused(text) | Answer::OutcomeUnknown(text) = &held.answer {
         task.insert("statusMessage".into(), text.as_str().into());
     }
     task.insert("createdAt".into(), held.opened.as_str().into());

@@ -44,7 +44,7 @@ pub trait Passage: Send + Sync + 'static {
     /// The journey of one action, to its end; `talk`: what may be said meanwhile. It is driven to its end even when nobody waits for the answer any more.
     fn pass<'a>(&'a self, action: Action, talk: &'a Talk) -> Later<'a, Answer>;
 
-    /// What became of a hold of this agent: its result when it was executed, `Pending` while it waits (after a bounded
+    /// What became of a hold, or of an errand, of this agent: its result when it was executed, `Pending` while it waits (after a bounded
     /// wait, under 55 seconds), `Refused` when it was refused, expired or withdrawn, `Invalid` when this agent has no
     /// such hold.
     fn pending<'a>(&'a self, hold: &'a str) -> Later<'a, Answer>;
@@ -52,7 +52,7 @@ pub trait Passage: Send + Sync + 'static {
     /// That hold of this agent as it stands, without waiting; `None` when this agent has no such hold.
     fn held<'a>(&'a self, hold: &'a str) -> Later<'a, Option<Held>>;
 
-    /// Withdraws a hold of this agent that still waits; whether this agent has such a hold.
+    /// Withdraws a hold of this agent that still waits, or lets go of an errand; whether this agent has such a hold.
     fn withdraw<'a>(&'a self, hold: &'a str) -> Later<'a, bool>;
 
     /// The agent's MCP systems, by name, in a fixed order.

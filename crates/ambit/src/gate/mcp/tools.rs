@@ -147,7 +147,7 @@ fn pending(params: &Params<'_>) -> Result<String, String> {
     }
 }
 
-const OWN: &str = r#"{"name":"ambit_pending","title":"Ask after a pending call","description":"Asks what became of a call that waits for a person: its result once a person confirmed it, that it still waits, or that it was refused. Waits up to a minute for the person. Asking does not hurry anybody.","inputSchema":{"type":"object","properties":{"id":{"type":"string","description":"The id that the pending result gave."}},"required":["id"],"additionalProperties":false},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
+const OWN: &str = r#"{"name":"ambit_pending","title":"Ask after a pending call","description":"Asks what became of a call that waits for a person, or on which its system works in its own time: its result once there is one, that it still waits, or that it was refused. Waits up to a minute. Asking does not hurry anybody.","inputSchema":{"type":"object","properties":{"id":{"type":"string","description":"The id that the pending result gave."}},"required":["id"],"additionalProperties":false},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
 
 #[cfg(test)]
 mod tests {

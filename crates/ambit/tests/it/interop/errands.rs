@@ -15,7 +15,7 @@ use crate::peers::{self, Client, Endpoint, Talk};
 
 const PAGE: &str = "---\nagent: helper\nowner: dana@acme.example\nreview-by: 9999-12-31\n---\n\n# Helper\n\nWaits.\n\n\
     ## It can read\n\n- slow.watch\n- slow.person (id)\n\n## It can write\n\n- call slow.wait\n- call slow.look\n- call slow.ask\n\n\
-    ## A human must confirm\n\n- call slow.wait where seconds is above 5\n\n## It cannot touch\n\n- nothing\n\n\
+    ## A human must confirm\n\n- call slow.wait where seconds is above 5\n\n## It cannot touch\n\n- call slow.look, for tidy\n\n\
     ## Scenarios\n\n| when it is told | and it tries | then |\n|---|---|---|\n| Look | `slow.look {}` | allow |\n";
 
 const SSN: &str = "078-05-1120";
@@ -161,6 +161,32 @@ fn who_gives_up_while_it_is_under_way_is_heard_by_its_server() {
     until("it is let go of", || slow.count("cancelled wait") == 1);
     until("it is on record", || slow.records("outcome-unknown").len() == 1);
     assert_eq!(text(&talk.ask(&json!({ "call": "look" }))), "look ran");
+}
+
+#[test]
+fn what_one_task_of_an_agent_began_no_other_session_of_it_collects() {
+    let slow = Slow::open(0);
+    slow.house.sign(&["task", "open", "helper", "tidy", "--to", "task.token"]).fine();
+    let gate = |token: &str| {
+        let file = |word: String| if word.ends_with("/token") { word.replace("/token", token) } else { word };
+        slow.house.gate().into_iter().map(file).collect::<Vec<_>>()
+    };
+    let (mut own, mut other) =
+        (Wire::open(&gate("/task.token"), &slow.house.path("")), Wire::open(&gate("/token"), &slow.house.path("")));
+    let said: Value = serde_json::from_str(&own.call("wait", r#"{"seconds":0}"#)).unwrap();
+    let id = said["structuredContent"]["id"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned();
+    let pending = format!(r#"{{"id":"{id}"}}"#);
+    until("it ends", || slow.count("done wait") == 1);
+    assert!(other.call("ambit_pending", &pending).contains("no pending action"));
+    assert_eq!(slow.say("tasks/get", json!({ "taskId": id }))["error"]["code"], -32602);
+    assert_eq!(slow.say("tasks/cancel", json!({ "taskId": id }))["error"]["code"], -32602);
+    let mut said = String::new();
+    while !said.contains("wait ran") {
+        said = own.call("ambit_pending", &pending);
+        assert!(said.contains("wait ran") || said.contains("pending"), "{said}");
+    }
+    let outcome = &slow.records("outcome")[0];
+    assert_eq!(outcome["details"]["errand"], id, "{outcome}");
 }
 
 #[test]
