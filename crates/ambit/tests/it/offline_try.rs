@@ -16,7 +16,7 @@ fn an_action_is_answered_with_its_line_and_an_exit_code_of_its_own() {
         (r#"crm.no_such_tool {}"#, 1, "refuse", "is not in the catalog"),
         (r#"crm.find_customer {"id": "8812"}"#, 1, "refuse", "do not fit `crm.find_customer`"),
         (r#"crm.find_customer {"id": 1, "id": 2}"#, 1, "refuse", "the key `id` stands twice"),
-        (r#"crm: DELETE FROM notes"#, 1, "refuse", "not readable yet"),
+        (r#"crm: DELETE FROM notes"#, 1, "refuse", "there is no database `crm` in the lock"),
     ] {
         let ran = paper.ambit(&["try", "refund-helper", action]);
         assert_eq!(ran.code, code, "{action}: {}{}", ran.out, ran.err);
