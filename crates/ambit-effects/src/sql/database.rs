@@ -19,17 +19,39 @@ impl Name {
         Name { schema: schema.to_owned(), name: name.to_owned() }
     }
 
-    /// Reads `schema.name`; without a dot, the schema is `public`.
+    /// Reads `schema.name`; without a dot, the schema is `public`. A schema that has dots or quotes itself stands between
+    /// double quotes, as [`Display`](std::fmt::Display) writes it.
     #[must_use]
     pub fn parse(text: &str) -> Name {
+        if let Some((schema, name)) = quoted_schema(text) {
+            return Name { schema, name };
+        }
         let (schema, name) = text.split_once('.').unwrap_or(("public", text));
         Name::new(schema, name)
     }
 }
 
+/// Two names are never written alike: what stands before the first dot is the schema, unless it is quoted.
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.schema.contains(['.', '"']) {
+            return write!(f, "\"{}\".{}", self.schema.replace('"', "\"\""), self.name);
+        }
         write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+fn quoted_schema(text: &str) -> Option<(String, String)> {
+    let mut rest = text.strip_prefix('"')?;
+    let mut schema = String::new();
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        schema.push_str(before);
+        if let Some(name) = after.strip_prefix('.') {
+            return Some((schema, name.to_owned()));
+        }
+        rest = after.strip_prefix('"')?;
+        schema.push('"');
     }
 }
 
@@ -46,6 +68,8 @@ pub struct Database {
     pub operators: BTreeSet<String>,
     /// Types that are not PostgreSQL's own and whose values are read or written by functions that are not either.
     pub types: BTreeSet<Name>,
+    /// Conversions that run a function which is not PostgreSQL's own, from which type to which, as `format_type` writes them.
+    pub casts: BTreeSet<(String, String)>,
 }
 
 /// What sort of relation.
@@ -166,4 +190,26 @@ pub struct Function {
     pub immutable: bool,
     /// The language it is written in.
     pub language: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn two_names_are_never_written_alike() {
+        for (schema, name, text) in [
+            ("public", "orders", "public.orders"),
+            ("audit", "a.b", "audit.a.b"),
+            ("audit.a", "b", "\"audit.a\".b"),
+            ("a\"b", "c", "\"a\"\"b\".c"),
+            ("a\".", "\".c", "\"a\"\".\".\".c"),
+            ("public", "\"", "public.\""),
+        ] {
+            let named = Name::new(schema, name);
+            assert_eq!(named.to_string(), text);
+            assert_eq!(Name::parse(text), named);
+        }
+        assert_eq!(Name::parse("orders"), Name::new("public", "orders"));
+    }
 }
