@@ -1,5 +1,6 @@
 //! What exists, put together: the lock says what systems offer, `ambit.toml` what it means (tags, and how tools read).
 
+mod database;
 mod only;
 mod returned;
 mod shown;
@@ -18,7 +19,10 @@ use ambit_effects::schema;
 use crate::config::program::unpinned;
 use crate::config::{self, Config, Doing, Returns};
 use crate::lock::{self, Lock};
+use database::Types;
 use only::only;
+
+pub use database::database;
 
 /// What `ambit.toml` and the lock say that does not fit together, by the file that it stands in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +99,7 @@ impl Build<'_> {
         }
         let Some(locked) = self.lock.systems.get(name) else {
             let help = match system.kind {
-                config::Kind::Mcp => format!("run `ambit inventory {name}`"),
+                config::Kind::Mcp | config::Kind::Postgres => format!("run `ambit inventory {name}`"),
                 _ => "describe its relations in `ambit.lock` by hand".to_owned(),
             };
             let message = format!("`{name}` has not been looked at: nothing is known of what it offers");
@@ -136,15 +140,21 @@ impl Build<'_> {
             let fields = vec![text_field("name"), arguments];
             self.add(name, Resource { fields, ..resource(id, "prompt", ResourceKind::Prompt) });
         }
+        let types = Types::of(locked.database.as_ref().map_or(&[], |database| &database.types));
         for (relation, definition) in &locked.relations {
+            // What is counted in a sequence is nobody's data; statements that reach for one are read as that.
+            if definition.kind == lock::RelationKind::Sequence {
+                continue;
+            }
             let field = |column: &lock::Column| Field {
                 name: column.name.clone(),
                 tags: BTreeSet::new(),
-                shape: Shape::default(),
+                shape: types.shape(column),
                 required: false,
             };
             let fields = definition.columns.iter().map(field).collect();
-            self.add(name, Resource { fields, ..resource(id, relation, ResourceKind::Relation) });
+            let digest = definition.digest_as(relation);
+            self.add(name, Resource { fields, digest, ..resource(id, relation, ResourceKind::Relation) });
         }
         self.relations(id, name, system);
     }

@@ -210,7 +210,7 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
     ");
     insta::assert_snapshot!(problems("[systems.new]\nkind = \"mcp\"\ncommand = [\"/opt/x\"]\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n[tags]\n\"new.x\" = [\"a\"]\n"), @"
     8 not-in-lock: `new` has not been looked at: nothing is known of what it offers → run `ambit inventory new`
-    11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → describe its relations in `ambit.lock` by hand
+    11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → run `ambit inventory db`
     12 no-gate-yet: no gate stands before `db` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }

@@ -91,7 +91,14 @@ pub fn run(args: &InventoryArgs, options: &Options) -> anyhow::Result<Exit> {
     }
     let written = lock.systems != home.lock.systems;
     if written {
-        write(&home.lock_path(), &lock.text())?;
+        let text = lock.text();
+        if text.len() > lock::MOST_BYTES {
+            let message =
+                format!("`ambit.lock` would have {} bytes, at most {} are read", text.len(), lock::MOST_BYTES);
+            let help = "name the `schemas` of databases that matter in `ambit.toml`";
+            return Err(Trouble::new(Exit::Usage, message, help.to_owned()).into());
+        }
+        write(&home.lock_path(), &text)?;
     }
     let is = |state| all.iter().any(|looked: &Looked| looked.state == state);
     let exit = match (is(State::Failed), is(State::Changed)) {
@@ -107,9 +114,14 @@ pub fn run(args: &InventoryArgs, options: &Options) -> anyhow::Result<Exit> {
                 say(&format!("wrote `{}`", escape(&shown(&home.lock_path()))));
             }
             if exit == Exit::Refused {
-                let help =
-                    "what changed is refused until somebody looks at it: once you have, run it again with `--accept`";
-                say(&format!("help: {help}"));
+                let changed = all.iter().filter(|looked| looked.state == State::Changed);
+                let kinds = changed.filter_map(|looked| home.config.systems.get(&looked.system)).map(|one| one.kind);
+                // What a server of tools changed is noticed by its gate as well.
+                let meanwhile = match kinds.into_iter().any(|kind| kind == Kind::Mcp) {
+                    true => "what changed is refused until somebody looks at it",
+                    false => "the lock stays as it is until somebody looks at what changed",
+                };
+                say(&format!("help: {meanwhile}: once you have, run it again with `--accept`"));
             }
         }
     }
@@ -128,7 +140,7 @@ fn wanted(home: &Home, said: &[String]) -> anyhow::Result<Vec<String>> {
     if said.is_empty() {
         return Ok(systems
             .iter()
-            .filter(|(_, system)| system.kind == Kind::Mcp)
+            .filter(|(_, system)| matches!(system.kind, Kind::Mcp | Kind::Postgres))
             .map(|(name, _)| name.clone())
             .collect());
     }
@@ -207,6 +219,12 @@ fn print_change(out: &mut impl std::io::Write, change: &Change) -> std::io::Resu
             write!(out, "  {good}+{good:#} {what}{}", escape(&arguments))?;
             match says.as_slice() {
                 [] => writeln!(out)?,
+                says if !matches!(change, Change::Added { what: "tool", .. }) => {
+                    writeln!(out)?;
+                    for says in says {
+                        writeln!(out, "      {quiet}{}{quiet:#}", escape(says))?;
+                    }
+                }
                 says => writeln!(out, "{quiet}, its server says that it {}{quiet:#}", says.join(" and "))?,
             }
             return Ok(());
@@ -214,6 +232,13 @@ fn print_change(out: &mut impl std::io::Write, change: &Change) -> std::io::Resu
         Change::Removed { what, name } => {
             writeln!(out, "  {bad}-{bad:#} {}", named(what, name))?;
             return Ok(());
+        }
+        Change::Differs { what, name, how, lines } => {
+            writeln!(out, "  {bad}~{bad:#} {}", named(what, name))?;
+            for how in how {
+                writeln!(out, "      {}", escape(how))?;
+            }
+            lines
         }
         Change::Program { how } => {
             writeln!(out, "  {bad}~{bad:#} program: {}", escape(how))?;

@@ -120,6 +120,9 @@ impl Check<'_> {
                 self.not_for(name, "cwd", system.cwd.is_some());
             }
         }
+        if system.kind != Kind::Postgres {
+            self.not_for(name, "schemas", !system.schemas.is_empty());
+        }
         if system.kind != Kind::Mcp {
             self.not_for(name, "may-ask", !system.may_ask.is_empty());
         }

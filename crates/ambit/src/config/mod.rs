@@ -114,6 +114,9 @@ pub struct System {
     /// What the tools of an `mcp` system return, by name, each with its columns: relations that a scope can name.
     #[serde(default)]
     pub relations: BTreeMap<String, Vec<String>>,
+    /// The schemas of a `postgres` system that `ambit inventory` looks at; all but PostgreSQL's own unless said.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub schemas: BTreeSet<String>,
     /// The seconds that one call may take.
     #[serde(default = "timeout_seconds")]
     #[schemars(range(min = 1, max = 86400))]

@@ -72,22 +72,39 @@ pub fn schema_of<T: JsonSchema>() -> Value {
 
 /// Where each key of a document stands, by its path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places(BTreeMap<Vec<String>, Span>);
+pub struct Places(BTreeMap<String, Span>);
+
+/// Between the steps of a path, so that a path is one text: a lock of a large database has a million of them. No key of ours has it
+/// in it; one of somebody else's that had would only be shown at another's place.
+const STEP: char = '\u{1f}';
 
 impl Places {
     /// Where the value at that path stands (a table: its name); the nearest part of the path that stands anywhere.
     #[must_use]
     pub fn at(&self, path: &[&str]) -> Span {
-        let mut path: Vec<String> = path.iter().map(|&step| step.to_owned()).collect();
+        let whole = joined(path);
+        let mut path = whole.as_str();
         loop {
-            if let Some(span) = self.0.get(&path) {
+            if let Some(span) = self.0.get(path) {
                 return span.clone();
             }
-            if path.pop().is_none() {
-                return Span { bytes: 0..0, line: 1 };
+            match path.rsplit_once(STEP) {
+                Some((above, _)) => path = above,
+                None => return Span { bytes: 0..0, line: 1 },
             }
         }
     }
+}
+
+fn joined(path: &[impl AsRef<str>]) -> String {
+    let mut out = String::with_capacity(path.iter().map(|step| step.as_ref().len() + 1).sum());
+    for (at, step) in path.iter().enumerate() {
+        if at > 0 {
+            out.push(STEP);
+        }
+        out.push_str(step.as_ref());
+    }
+    out
 }
 
 /// Where lines begin, to say which line a byte is on.
@@ -324,7 +341,7 @@ impl Walk {
 
     fn place(&mut self, path: &[String], bytes: Range<usize>) {
         let span = self.lines.span(bytes);
-        self.places.0.insert(path.to_vec(), span);
+        self.places.0.insert(joined(path), span);
     }
 
     fn report(&mut self, name: &'static str, span: &Range<usize>, message: String, help: impl Into<String>) {

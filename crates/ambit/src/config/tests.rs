@@ -143,7 +143,7 @@ fn an_unknown_key_is_an_error_with_the_nearest() {
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncomand = [\"x\"]\ncommand = [\"x\"]\nmagic = 1\n"), @"
     3:1 unknown-key: there is no key `comand` in `systems.a` → did you mean `command`?
-    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `headers`, `kind`, `may-ask`, `oauth`, `reading-tools`, `relations`, `tags`, `timeout-seconds`, `token`, `tools`, `url`
+    5:1 unknown-key: there is no key `magic` in `systems.a` → known here are `command`, `cwd`, `env`, `headers`, `kind`, `may-ask`, `oauth`, `reading-tools`, `relations`, `schemas`, `tags`, `timeout-seconds`, `token`, `tools`, `url`
     ");
     insta::assert_snapshot!(said("[systems.a]\nkind = \"mcp\"\ncommand = [\"x\"]\nenv = { A = { enviroment = \"X\" } }\n"), @"
     4:9 missing-key: `A` says none of `env`, `file`, `command` → write one of `env`, `file`, `command`

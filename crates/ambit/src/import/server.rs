@@ -310,6 +310,7 @@ impl Server {
             tags: BTreeSet::new(),
             timeout_seconds: 60,
             relations: std::collections::BTreeMap::new(),
+            schemas: BTreeSet::new(),
             reading_tools: BTreeSet::new(),
             tools: BTreeMap::new(),
         }

@@ -8,6 +8,7 @@ use ambit_effects::schema;
 use serde::Serialize;
 
 use super::lines::difference;
+use super::relations;
 use crate::lock::{Definition, System};
 
 /// One thing that changed. Names and words in it are the server's: escape them.
@@ -16,21 +17,33 @@ use crate::lock::{Definition, System};
 pub enum Change {
     /// It is offered now.
     Added {
-        /// `tool`, `prompt` or `resources`.
+        /// `tool`, `prompt` or `resources`; of a database `table`, `view`, `function` and so on.
         what: &'static str,
         /// Its name.
         name: String,
-        /// The arguments it takes.
+        /// The arguments it takes, or the columns it has.
         arguments: Vec<String>,
-        /// What its server says of it that is worth a look: `destroys`, `says that it only reads`.
-        says: Vec<&'static str>,
+        /// What is worth a look: of a tool what its server says that it does (`destroys`, `only reads`), of what a database has
+        /// what it sets off, and with whose rights.
+        says: Vec<String>,
     },
     /// It is offered no more.
     Removed {
-        /// `tool`, `prompt` or `resources`.
+        /// As of what is added.
         what: &'static str,
         /// Its name.
         name: String,
+    },
+    /// Something of a database is made otherwise than before.
+    Differs {
+        /// `table`, `view`, `function` and so on.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// In words, one thing each; `+`, `-` or `~` before what came, went or changed.
+        how: Vec<String>,
+        /// The lines of its definition that went and came, with `-` and `+` before them.
+        lines: Vec<String>,
     },
     /// It takes or gives something else than before.
     Schema {
@@ -59,7 +72,7 @@ pub enum Change {
     },
 }
 
-/// What changed, tools first; nothing when the two are the same but for the day.
+/// What changed, tools first, then relations and what was made beside them; nothing when the two are the same but for the day.
 #[must_use]
 pub fn changes(before: Option<&System>, after: &System) -> Vec<Change> {
     let nothing = BTreeMap::new();
@@ -75,6 +88,7 @@ pub fn changes(before: Option<&System>, after: &System) -> Vec<Change> {
         (true, false) => all.push(Change::Removed { what: "resources", name: "resource".to_owned() }),
         _ => {}
     }
+    relations::compare(before, after, &mut all);
     if let Some(before) = before {
         all.extend(identity(before, after).map(|how| Change::Program { how }));
     }
@@ -142,8 +156,8 @@ fn added(what: &'static str, name: &str, definition: &Definition) -> Change {
     if what == "tool"
         && let Ok(tool) = definition.read_tool()
     {
-        says.extend((tool.annotations.destructive_hint == Some(true)).then_some("destroys"));
-        says.extend((tool.annotations.read_only_hint == Some(true)).then_some("only reads"));
+        says.extend((tool.annotations.destructive_hint == Some(true)).then(|| "destroys".to_owned()));
+        says.extend((tool.annotations.read_only_hint == Some(true)).then(|| "only reads".to_owned()));
     }
     let arguments = arguments_of(definition).into_iter().map(|field| field.name).collect();
     Change::Added { what, name: name.to_owned(), arguments, says }
@@ -192,6 +206,7 @@ mod tests {
             resources: false,
             tools: tools.iter().map(tool).collect(),
             prompts: BTreeMap::new(),
+            database: None,
             relations: BTreeMap::new(),
         }
     }

@@ -2,6 +2,8 @@
 
 pub mod changes;
 mod lines;
+pub mod postgres;
+mod relations;
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::Path;
@@ -30,7 +32,7 @@ pub struct Look {
 /// Why a system could not be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
-    /// Only MCP servers say what they offer, so far.
+    /// Only MCP servers and databases say what they offer, so far.
     #[error("a system of kind `{0}` cannot be asked what it offers yet")]
     NotAsked(&'static str),
     /// A secret that its program needs is not there.
@@ -42,6 +44,9 @@ pub enum LookError {
     /// Its server does not answer.
     #[error("{}", .0.for_person())]
     Upstream(#[from] UpstreamError),
+    /// The database does not say what it has.
+    #[error(transparent)]
+    Postgres(#[from] postgres::AskError),
 }
 
 impl LookError {
@@ -55,7 +60,8 @@ impl LookError {
     }
 }
 
-/// Asks a system what it offers. `dir` is where its `ambit.toml` stands; relations written by hand in `before` stay.
+/// Asks a system what it offers. `dir` is where its `ambit.toml` stands; relations written by hand in `before` stay beside what
+/// a server of tools says.
 ///
 /// # Errors
 /// When it cannot be started or does not answer.
@@ -65,8 +71,15 @@ pub async fn look(
     before: Option<&System>,
     today: Date,
 ) -> Result<Look, LookError> {
-    if system.kind != Kind::Mcp {
-        return Err(LookError::NotAsked(ambit_core::catalog::SystemKind::from(system.kind).word()));
+    match system.kind {
+        Kind::Mcp => {}
+        Kind::Postgres => {
+            let system = postgres::look(system, dir, &today.to_string()).await?;
+            return Ok(Look { system, left_out: Vec::new() });
+        }
+        Kind::Http | Kind::Shell => {
+            return Err(LookError::NotAsked(ambit_core::catalog::SystemKind::from(system.kind).word()));
+        }
     }
     // Before the start, so that a program that replaces itself shows at the next look.
     let program = Program::of(system, dir)?;
@@ -95,6 +108,7 @@ pub async fn look(
         resources,
         tools,
         prompts,
+        database: None,
         relations: before.map(|before| before.relations.clone()).unwrap_or_default(),
     };
     Ok(Look { system, left_out })

@@ -4,8 +4,10 @@
 //! same bytes, and a character that a reader would not see is written as an escape. `ambit inventory` writes it; the
 //! relations of a database may be written by hand.
 
+pub mod database;
 mod pretty;
 mod program;
+pub mod relation;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::config::Kind;
 use crate::config::strict::{self, Places};
 use pretty::plain;
+pub(crate) use write::{cast_line, function_line, operator_line, relation_body, type_line};
+
+pub use database::Database;
+pub use relation::{Column, Relation, RelationKind};
 
 /// The file's name; it stands beside `ambit.toml`.
 pub const NAME: &str = "ambit.lock";
@@ -82,6 +88,9 @@ pub struct System {
     /// Its prompts, by name.
     #[serde(default)]
     pub prompts: BTreeMap<String, Definition>,
+    /// What a database has beside its relations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     /// Its tables and views, by name with their schema (`public.orders`).
     #[serde(default)]
     pub relations: BTreeMap<String, Relation>,
@@ -118,26 +127,6 @@ pub struct Definition {
     /// The definition as JSON.
     #[schemars(length(min = 1))]
     pub definition: String,
-}
-
-/// A table or view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Relation {
-    /// Its columns, in order.
-    pub columns: Vec<Column>,
-}
-
-/// A column of a relation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Column {
-    /// Its name.
-    #[schemars(length(min = 1))]
-    pub name: String,
-    /// Its type, as the database writes it.
-    #[serde(rename = "type")]
-    pub type_name: String,
 }
 
 impl Lock {
@@ -232,12 +221,17 @@ fn check(lock: &Lock) -> Vec<Diagnostic> {
                 found.push(Diagnostic::error("bad-definition", at, message, BY_HAND));
             }
         }
-        for (relation, Relation { columns }) in &system.relations {
+        for (relation, stands) in &system.relations {
             let mut seen = BTreeSet::new();
-            for column in columns.iter().filter(|column| !seen.insert(&column.name)) {
+            for column in stands.columns.iter().filter(|column| !seen.insert(&column.name)) {
                 let at = lock.at(&["systems", name, "relations", relation, "columns"]);
                 let message = format!("`{relation}` has the column `{}` twice", column.name);
                 found.push(Diagnostic::error("duplicate-column", at, message, "remove one of the two"));
+            }
+            if stands.digest.as_ref().is_some_and(|digest| *digest != stands.digest_as(relation)) {
+                let at = lock.at(&["systems", name, "relations", relation, "digest"]);
+                let message = format!("the relation `{relation}` is not the one that its digest stands for");
+                found.push(Diagnostic::error("bad-definition", at, message, BY_HAND));
             }
         }
     }
@@ -309,5 +303,24 @@ mod tests {
         4 not-a-day: `yesterday` is not a day → write it as `"YYYY-MM-DD"`
         6 duplicate-column: `public.t` has the column `id` twice → remove one of the two
         "#);
+    }
+
+    #[test]
+    fn a_relation_is_the_one_its_digest_stands_for_and_of_a_kind_that_is_known() {
+        let with = |kind: &str, digest: &str| {
+            format!(
+                "version = 1\n[systems.a]\nkind = \"postgres\"\nlooked-at = \"2026-11-23\"\n[systems.a.relations.\"public.t\"]\nkind = \"{kind}\"\n{digest}columns = [{{ name = \"id\", type = \"integer\" }}]\n"
+            )
+        };
+        let (lock, _) = read(&with("view", ""));
+        let digest = lock.unwrap().systems["a"].relations["public.t"].digest_as("public.t");
+        let digest = format!("digest = \"{digest}\"\n");
+        assert_eq!(said(&with("view", &digest)), "");
+        insta::assert_snapshot!(said(&with("table", &digest)), @"
+        7 bad-definition: the relation `public.t` is not the one that its digest stands for → remove its table from `ambit.lock`, and look again with `ambit inventory --accept`
+        ");
+        insta::assert_snapshot!(said(&with("graph", "")), @"
+        6 unknown-value: `kind` cannot be `graph` → write one of `table`, `view`, `materialized-view`, `foreign-table`, `sequence`
+        ");
     }
 }

@@ -1,11 +1,10 @@
 //! What reads the actions of a snapshot's agent: the schemas and the databases that its lock pins.
 
 use ambit_effects::readers::Readers;
-use ambit_effects::sql::database::{Column, Database, Name, Relation};
 
 use super::Resolved;
+use crate::catalog::database;
 use crate::config::Kind;
-use crate::lock;
 
 impl Resolved {
     /// What reads its actions. A tool whose definition cannot be read has no reader, and what has no reader is refused.
@@ -25,22 +24,5 @@ impl Resolved {
             }
         }
         readers
-    }
-}
-
-/// What a database is made of, as the lock has it.
-fn database(system: &lock::System) -> Database {
-    let relation = |relation: &lock::Relation| Relation {
-        columns: relation
-            .columns
-            .iter()
-            .map(|column| Column { name: column.name.clone(), type_name: column.type_name.clone(), default: None })
-            .collect(),
-        ..Relation::default()
-    };
-    Database {
-        search_path: vec!["public".to_owned()],
-        relations: system.relations.iter().map(|(name, one)| (Name::parse(name), relation(one))).collect(),
-        ..Database::default()
     }
 }

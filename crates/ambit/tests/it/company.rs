@@ -64,6 +64,7 @@ impl Paper {
             resources: false,
             tools: Default::default(),
             prompts: Default::default(),
+            database: None,
             relations: Default::default(),
         })
     }
@@ -91,8 +92,12 @@ impl Paper {
 
     /// Locks a relation with those columns.
     pub fn relation(&mut self, system: &str, name: &str, columns: &[&str]) -> &mut Paper {
-        let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), type_name: "text".to_owned() });
-        let relation = Relation { columns: columns.collect() };
+        let columns = columns.iter().map(|name| Column {
+            name: (*name).to_owned(),
+            type_name: "text".to_owned(),
+            ..Column::default()
+        });
+        let relation = Relation { columns: columns.collect(), ..Relation::default() };
         self.system(system, Kind::Postgres).relations.insert(name.to_owned(), relation);
         self.write("ambit.lock", &self.lock.text());
         self

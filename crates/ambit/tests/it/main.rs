@@ -44,6 +44,7 @@ mod offline_try;
 mod overtaken;
 mod peers;
 mod people;
+mod postgres;
 mod reference;
 mod rig;
 mod simulation;

@@ -32,36 +32,56 @@ fn the_keys_are_those_of_the_schema() {
     let path = "docs/reference/ambit-toml.md";
     let text = read(path);
     let (before, rest) = text.split_once(" writes them. -->\n").unwrap();
-    let (_, after) = rest.split_once("\n# ambit.lock\n").unwrap();
-    let written = format!("{before} writes them. -->\n{}\n# ambit.lock\n{after}", keys(&schema_of::<Config>()));
+    let (_, rest) = rest.split_once("\n# ambit.lock\n").unwrap();
+    let last = " from the schema as well. -->\n";
+    let (of_lock, _) = rest.split_once(last).unwrap();
+    let config = keys(&schema_of::<Config>(), &CONFIG);
+    let lock = keys(&schema_of::<lock::Lock>(), &LOCK);
+    let written = format!("{before} writes them. -->\n{config}\n# ambit.lock\n{of_lock}{last}{lock}");
     if std::env::var_os("AMBIT_WRITE_REFERENCE").is_some() {
         return std::fs::write(root().join(path), &written).unwrap();
     }
     assert!(text == written, "the keys changed: run `AMBIT_WRITE_REFERENCE=1 cargo test -p ambit reference`");
 }
 
-/// A table of keys for each table of the document, in the order of the document.
-fn keys(schema: &Value) -> String {
-    let tables = [
-        ("[systems.NAME]", "/$defs/System"),
-        ("[systems.NAME.oauth]", "/$defs/SystemOauth"),
-        ("[systems.NAME.tools.TOOL]", "/$defs/Tool"),
-        ("effects = [{ … }]", "/$defs/ToolEffect"),
-        ("[people.NAME]", "/$defs/Person"),
-        ("[lists.NAME]", "/$defs/List"),
-        ("[agents.NAME]", "/$defs/Agent"),
-        ("[agents.NAME.oauth]", "/$defs/AgentOauth"),
-        ("[callers.NAME]", "/$defs/Caller"),
-        ("[limits]", "/$defs/Limits"),
-        ("[state]", "/$defs/State"),
-        ("[http]", "/$defs/Http"),
-        ("[http.oauth]", "/$defs/HttpOauth"),
-        ("[digest]", "/$defs/Digest"),
-        ("webhook = { … }", "/$defs/Webhook"),
-    ];
+const LOCK: [(&str, &str); 12] = [
+    ("[systems.NAME.relations.\"SCHEMA.NAME\"]", "/$defs/Relation"),
+    ("columns = [{ … }]", "/$defs/Column"),
+    ("keys = [{ … }]", "/$defs/Key"),
+    ("triggers = [{ … }]", "/$defs/Trigger"),
+    ("rules = [{ … }]", "/$defs/Rule"),
+    ("policies = [{ … }]", "/$defs/Policy"),
+    ("[systems.NAME.database]", "/$defs/Database"),
+    ("types = [{ … }]", "/$defs/TypeMade"),
+    ("parts = [{ … }]", "/$defs/Part"),
+    ("functions = [{ … }]", "/$defs/Function"),
+    ("operators = [{ … }]", "/$defs/Operator"),
+    ("casts = [{ … }]", "/$defs/Cast"),
+];
+
+const CONFIG: [(&str, &str); 15] = [
+    ("[systems.NAME]", "/$defs/System"),
+    ("[systems.NAME.oauth]", "/$defs/SystemOauth"),
+    ("[systems.NAME.tools.TOOL]", "/$defs/Tool"),
+    ("effects = [{ … }]", "/$defs/ToolEffect"),
+    ("[people.NAME]", "/$defs/Person"),
+    ("[lists.NAME]", "/$defs/List"),
+    ("[agents.NAME]", "/$defs/Agent"),
+    ("[agents.NAME.oauth]", "/$defs/AgentOauth"),
+    ("[callers.NAME]", "/$defs/Caller"),
+    ("[limits]", "/$defs/Limits"),
+    ("[state]", "/$defs/State"),
+    ("[http]", "/$defs/Http"),
+    ("[http.oauth]", "/$defs/HttpOauth"),
+    ("[digest]", "/$defs/Digest"),
+    ("webhook = { … }", "/$defs/Webhook"),
+];
+
+/// A table of keys for each table of a document, in the order of the document.
+fn keys(schema: &Value, tables: &[(&str, &str)]) -> String {
     let mut out = String::new();
     for (title, pointer) in tables {
-        let table = schema.pointer(pointer).unwrap();
+        let table = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
         let required: Vec<&str> =
             table["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         out.push_str(&format!("\n### `{title}`\n\n| key | value | meaning |\n|---|---|---|\n"));
@@ -115,9 +135,15 @@ fn every_finding_has_a_section_and_a_test() {
     let reference = read("docs/reference/findings.md");
     let sections: BTreeSet<&str> = reference.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let (mut code, mut tests) = (String::new(), String::new());
-    for room in ["config", "lock", "catalog", "snapshot"] {
-        for entry in std::fs::read_dir(root().join("crates/ambit/src").join(room)).unwrap() {
+    let mut rooms: Vec<_> =
+        ["config", "lock", "catalog", "snapshot"].map(|room| root().join("crates/ambit/src").join(room)).into();
+    while let Some(room) = rooms.pop() {
+        for entry in std::fs::read_dir(room).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_dir() {
+                rooms.push(path);
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             if path.ends_with("tests.rs") {
                 tests.push_str(&text);
