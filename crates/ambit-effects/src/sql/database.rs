@@ -64,7 +64,7 @@ pub struct Database {
     pub relations: BTreeMap<Name, Relation>,
     /// Functions that are not PostgreSQL's own.
     pub functions: Vec<Function>,
-    /// Operators that are not PostgreSQL's own, by their signs.
+    /// Operators that are not PostgreSQL's own, nor of an extension that only computes, by their signs.
     pub operators: BTreeSet<String>,
     /// Types that are not PostgreSQL's own and whose values are read or written by functions that are not either.
     pub types: BTreeSet<Name>,
@@ -190,6 +190,16 @@ pub struct Function {
     pub immutable: bool,
     /// The language it is written in.
     pub language: String,
+    /// The extension that it belongs to.
+    pub extension: Option<String>,
+}
+
+impl Function {
+    /// Whether it only computes with what it is given: it is of an extension all of whose functions do.
+    #[must_use]
+    pub fn only_computes(&self) -> bool {
+        self.extension.as_deref().is_some_and(super::is_trusted_extension)
+    }
 }
 
 #[cfg(test)]

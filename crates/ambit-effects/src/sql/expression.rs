@@ -251,7 +251,7 @@ impl Reader<'_> {
             [.., Some(schema), Some(function)] => (Some(*schema), *function),
             _ => return,
         };
-        let meant = self.database.functions.iter().filter(|one| {
+        let meant = self.database.functions.iter().filter(|one| !one.only_computes()).filter(|one| {
             one.name.name == function
                 && schema.map_or_else(|| self.database.search_path.contains(&one.name.schema), |s| one.name.schema == s)
         });
@@ -287,6 +287,9 @@ impl Reader<'_> {
         };
         if name.starts_with("reg") {
             self.built_in(BuiltIn::Names);
+        }
+        if self.database.casts.iter().any(|(_, to)| to == name || to.ends_with(&format!(".{name}"))) {
+            self.unread(format!("a function of the database's own makes it a `{}`", escape(name)));
         }
         let own = self.database.types.iter().any(|one| match schema {
             Some(schema) => *one == Name::new(schema, name),

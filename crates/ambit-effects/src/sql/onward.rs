@@ -71,6 +71,7 @@ impl<'a> Reader<'a> {
     /// What the changes set off, once all of them are known.
     pub(super) fn onward(&mut self) {
         self.through_kin();
+        self.conversions();
         let mut done: BTreeSet<(Verb, Name, Vec<String>)> = BTreeSet::new();
         let mut open: Vec<(Verb, Name, Vec<String>)> = Vec::new();
         for change in &self.touched.changes {
@@ -94,6 +95,29 @@ impl<'a> Reader<'a> {
             self.runs(verb, &name, &columns);
             self.cascades(verb, &name, &columns, &mut open);
         }
+    }
+
+    /// Conversions that run a function of the database's own may be made of whatever has such a type, without being written.
+    fn conversions(&mut self) {
+        let mut said = BTreeSet::new();
+        for (from, to) in &self.database.casts {
+            let own = |kind: &String| kind.contains('.');
+            let has = |kind: &String| {
+                self.touched
+                    .instances
+                    .iter()
+                    .any(|one| one.relation.columns.iter().any(|column| column.type_name == *kind))
+            };
+            // A constant can have any of PostgreSQL's own types.
+            if !own(from) && !own(to) || has(from) || has(to) {
+                said.insert(format!(
+                    "a `{}` may be made a `{}` by a function of the database's own",
+                    escape(from),
+                    escape(to)
+                ));
+            }
+        }
+        said.into_iter().for_each(|what| self.unread(what));
     }
 
     /// Reads and changes of a relation are those of its kin as well, for what a page says of those.
@@ -209,7 +233,8 @@ impl<'a> Reader<'a> {
         let said: Vec<String> = absent
             .filter_map(|column| {
                 let default = column.default.as_deref()?;
-                let called = self.database.functions.iter().find(|one| default.contains(one.name.name.as_str()))?;
+                let mut own = self.database.functions.iter().filter(|one| !one.only_computes());
+                let called = own.find(|one| default.contains(one.name.name.as_str()))?;
                 Some(format!(
                     "the default of `{}.{}` runs `{}`",
                     shown(name),

@@ -85,6 +85,7 @@ fn company() -> Database {
         definer: true,
         immutable: false,
         language: "plpgsql".into(),
+        extension: None,
     }];
     database
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ambit_core::catalog::{Shape, Type};
 use ambit_effects::sql::database as read;
 use ambit_effects::sql::database::Name;
+use ambit_effects::sql::is_trusted_extension;
 
 use crate::lock;
 use crate::lock::database::{TypeKind, TypeMade, Volatility};
@@ -24,16 +25,23 @@ pub fn database(system: &lock::System) -> read::Database {
         definer: function.definer,
         immutable: function.volatility == Volatility::Immutable,
         language: function.language.clone(),
+        extension: function.extension.clone(),
     });
-    let casts = made.casts.iter().filter(|cast| cast.function.is_some());
+    let casts = made.casts.iter().filter(|cast| cast.function.is_some() && !only_computes(cast.extension.as_deref()));
+    let operators = made.operators.iter().filter(|operator| !only_computes(operator.extension.as_deref()));
     read::Database {
         search_path: made.search_path.clone(),
         relations,
         functions: functions.collect(),
-        operators: made.operators.iter().map(|operator| Name::parse(&operator.name).name).collect(),
+        operators: operators.map(|operator| Name::parse(&operator.name).name).collect(),
         types: types.that_run().into_iter().map(Name::parse).collect(),
         casts: casts.map(|cast| (cast.from.clone(), cast.to.clone())).collect(),
     }
+}
+
+/// Whether all that is of that extension only computes.
+fn only_computes(extension: Option<&str>) -> bool {
+    extension.is_some_and(is_trusted_extension)
 }
 
 fn relation(one: &Relation, types: &Types<'_>) -> read::Relation {
@@ -121,7 +129,8 @@ impl<'a> Types<'a> {
                 let of = made.of.iter().chain(made.parts.iter().map(|part| &part.type_name));
                 let runs =
                     |name: &String| self.0.get(element(name).0).is_some_and(|made| run.contains(made.name.as_str()));
-                if made.runs_functions || of.into_iter().any(runs) {
+                let own = made.runs_functions && !only_computes(made.extension.as_deref());
+                if own || of.into_iter().any(runs) {
                     run.insert(&made.name);
                 }
             }
