@@ -9,6 +9,7 @@ mod play;
 mod redundant;
 pub(super) mod sample;
 pub mod source;
+mod statements;
 mod suggest;
 
 use ambit_core::decision::Verdict;

@@ -20,7 +20,7 @@ use crate::offline::task::value_of;
 /// A step is suggested to be taken up to so many times.
 const MOST_STEPS: u64 = 1_000;
 /// What a person replaces by what the agent would be told.
-const TOLD: &str = "…";
+pub(super) const TOLD: &str = "…";
 
 /// Whether the line speaks of something whose actions are read: what is called through a gate, or a relation of a database.
 pub(super) fn is_readable(policy: &Policy, line: &PolicyLine) -> bool {
@@ -224,7 +224,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn literal(value: &Value) -> Option<Literal> {
+pub(super) fn literal(value: &Value) -> Option<Literal> {
     match value {
         Value::Text(text) => Some(Literal::Text(text.clone())),
         Value::Number(number) => Some(Literal::Number(*number)),

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::play::Play;
 use super::sample;
+use super::statements::statements;
 use crate::offline::Surroundings;
 
 /// What would hold a line.
@@ -64,7 +65,8 @@ impl Suggester<'_> {
     /// A scenario that the weakened page fails.
     fn row(&self, line: &PolicyLine, weakened: &Weakened<'_>) -> Option<Scenario> {
         let known = self.plays.iter().flat_map(Play::calls);
-        let candidates = sample::candidates(self.policy, line, weakened.change, known);
+        let mut candidates = sample::candidates(self.policy, line, weakened.change, known);
+        candidates.extend(statements(self.policy, line, weakened.change));
         candidates.into_iter().take(MOST_TRIED.min(self.left.get())).find_map(|mut row| {
             self.left.set(self.left.get().saturating_sub(1));
             let play = Play::read("", &row, self.policy, self.around, self.start);
