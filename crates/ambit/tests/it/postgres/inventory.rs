@@ -177,8 +177,9 @@ fn what_a_database_has_stands_in_the_lock() {
     );
     assert_eq!((orders.keys[1].on_delete, orders.keys[1].on_update), (KeyAction::SetNull, KeyAction::Cascade));
     assert!(database.operators.contains("~~~") && !database.operators.contains("||"));
+    // citext only compares; what somebody made themselves may do anything.
     for (name, runs) in
-        [("citext", true), ("email", true), ("code", true), ("address", true), ("mood", false), ("span", false)]
+        [("citext", false), ("email", true), ("code", true), ("address", true), ("mood", false), ("span", false)]
     {
         assert_eq!(database.types.contains(&Name::new("public", name)), runs, "{name}");
     }
