@@ -115,6 +115,16 @@ impl Bound {
             Bound::RowsAtMost { .. } => None,
         })
     }
+
+    /// The fewest rows that any of these bounds leaves; `None` where none does.
+    #[must_use]
+    pub fn rows(bounds: &[Bound]) -> Option<u64> {
+        let most = bounds.iter().filter_map(|bound| match bound {
+            Bound::RowsAtMost { rows, .. } => Some(*rows),
+            Bound::Returns(_) => None,
+        });
+        most.min()
+    }
 }
 
 /// A use of a limit.

@@ -208,6 +208,11 @@ systems = ["crm", "helpdesk"]
     assert!(page["scenarios"][1]["grounds"].to_string().contains("it cannot delete `crm.public.customers`"), "{page}");
     assert!(page["scenarios"][5]["note"].to_string().contains("whatever the page says"), "{page}");
     assert!(!page.to_string().contains("cannot be read yet"), "{page}");
+    // How many rows a scenario is bound to is part of what it expects; what nothing holds is suggested as a statement.
+    let unheld = unheld(page);
+    assert!(!unheld.iter().any(|step| step.contains("rows at once")), "{unheld:?}");
+    assert!(unheld.iter().any(|step| step.contains("drop the field list")), "{unheld:?}");
+    assert!(page.to_string().contains("`crm: SELECT email FROM customers`"), "{page}");
     let explained = paper.ambit(&["explain", "refund-helper"]);
     assert!(explained.out.contains("crm.customers (id, name) [not visible here]"), "{}", explained.out);
     assert!(explained.out.contains("helpdesk.get_ticket [advised]"), "{}", explained.out);

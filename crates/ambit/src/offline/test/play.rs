@@ -32,12 +32,13 @@ pub(super) struct Play<'a> {
 }
 
 /// What a scenario sees of a decision. Where it waits for people, it is expected to wait for the same ones; where something
-/// comes back, to see as much of it.
+/// comes back, to see as much of it; where rows are bounded, by as many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) verdict: Verdict,
     asked: BTreeSet<(Option<Who>, u64)>,
     returns: Option<Returns>,
+    rows: Option<u64>,
 }
 
 /// What a scenario says that its agent does.
@@ -101,8 +102,9 @@ impl<'a> Play<'a> {
                 verdict: decision.verdict,
                 asked: asked(&decision),
                 returns: Bound::returns(&decision.bounds).cloned(),
+                rows: Bound::rows(&decision.bounds),
             }),
-            Err(_) => Some(Seen { verdict: Verdict::Refuse, asked: BTreeSet::new(), returns: None }),
+            Err(_) => Some(Seen { verdict: Verdict::Refuse, asked: BTreeSet::new(), returns: None, rows: None }),
         }
     }
 
