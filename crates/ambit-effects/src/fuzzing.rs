@@ -25,6 +25,10 @@ use crate::json::{Limits, Problem, canonical, document, read, value_of, write};
 use crate::mcp::cut::cut as cut_result;
 use crate::mcp::{NotRead, Readers};
 use crate::schema::{Validator, arguments, filled};
+use crate::sql::asked::{Bound, Parameter};
+use crate::sql::wire::client::{Client, Phase, length};
+use crate::sql::wire::first::First;
+use crate::sql::wire::{HEADER, WireError, server, write as wire};
 use crate::token::{Expected, Unproved};
 
 /// Whether a promise was kept; if not, which.
@@ -462,4 +466,74 @@ fn placeless(mut document: Document) -> Document {
     document.scenarios.iter_mut().for_each(|scenario| scenario.at = Span::default());
     document.commentary.iter_mut().for_each(|remark| remark.at = Span::default());
     document
+}
+
+/// Whatever comes over the wire of a database is read or refused, by a length that was judged first; and what is read of a
+/// statement, written for a server, reads as the same.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn frames(bytes: &[u8]) -> Kept {
+    let (mut rest, mut out) = (bytes, Vec::new());
+    let _ = First::read(rest);
+    while let Some(&[kind, a, b, c, d]) = rest.first_chunk::<HEADER>() {
+        let said = u32::from_be_bytes([a, b, c, d]);
+        rest = rest.get(HEADER..).unwrap_or_default();
+        let Ok(count) = length(Phase::Ready, kind, said) else { break };
+        let Some((body, after)) = rest.split_at_checked(count) else { break };
+        rest = after;
+        of_a_server(kind, body);
+        out.clear();
+        let read = Client::read(kind, body);
+        match &read {
+            Ok(Client::Parse { name, text, types }) => wire::parse(&mut out, name, text, types.iter().copied()),
+            Ok(Client::Bind { portal, statement, values, results }) => {
+                let parameters: Option<Vec<Parameter>> =
+                    values.iter().map(|(binary, value)| bound(*binary, *value)).collect();
+                let Some(parameters) = parameters else { continue };
+                wire::bind(&mut out, portal, statement, &parameters, results);
+                let again = out.get(HEADER..).map(|body| Client::read(kind, body));
+                let Some(Ok(Client::Bind { values: second, .. })) = again else {
+                    return Err("what is bound, written anew, is not read".to_owned());
+                };
+                let values = |all: &[(bool, Option<&[u8]>)]| {
+                    all.iter().map(|(_, value)| value.map(<[u8]>::to_vec)).collect::<Vec<_>>()
+                };
+                promise(values(values_of(&read)) == values(&second), "what is bound, written anew, is another value")?;
+                continue;
+            }
+            Ok(Client::Describe(what) | Client::Close(what)) => wire::about(&mut out, kind, *what),
+            Ok(Client::Execute { portal, most }) => wire::execute(&mut out, portal, *most),
+            Ok(_) => continue,
+            Err(error) => {
+                promise(!matches!(error, WireError::Kind(_)), "a kind that has a length has no reader")?;
+                continue;
+            }
+        }
+        let again = out.get(HEADER..).map(|body| Client::read(kind, body));
+        promise(again == Some(read), "what was read, written anew, reads differently")?;
+    }
+    Ok(())
+}
+
+fn values_of<'a, 'b>(read: &'b Result<Client<'a>, WireError>) -> &'b [(bool, Option<&'a [u8]>)] {
+    match read {
+        Ok(Client::Bind { values, .. }) => values,
+        _ => &[],
+    }
+}
+
+fn bound(binary: bool, value: Option<&[u8]>) -> Option<Parameter> {
+    let value = match (binary, value) {
+        (_, None) => Bound::Null,
+        (true, Some(bytes)) => Bound::Binary(bytes.to_vec()),
+        (false, Some(bytes)) => Bound::Text(std::str::from_utf8(bytes).ok()?.to_owned()),
+    };
+    Some(Parameter { type_number: 0, value })
+}
+
+/// What a server sends is read by no less careful a reader.
+fn of_a_server(kind: u8, body: &[u8]) {
+    let _ = (server::fields(kind, body), server::tag(body), server::parameter(body), server::key(body));
+    let _ = (server::types(body), server::columns(body), server::row(body), server::Login::read(body));
 }

@@ -54,3 +54,8 @@ fn scope() {
 fn token() {
     replay("token", fuzzing::token);
 }
+
+#[test]
+fn frames() {
+    replay("frames", fuzzing::frames);
+}
