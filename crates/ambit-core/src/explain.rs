@@ -167,8 +167,45 @@ pub fn bound(bound: &Bound) -> String {
 /// it could do instead. Nothing about other lines than those that speak of the same resource.
 #[must_use]
 pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> String {
+    said_to_agent(policy, reading, decision).text()
+}
+
+/// What an agent may read about a decision, in its parts; each ends with a full stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaidToAgent {
+    /// What stopped it.
+    pub why: String,
+    /// The line that did, where one did.
+    pub line: Option<String>,
+    /// That nobody can confirm it, where that is so.
+    pub never: Option<String>,
+    /// What it can do instead.
+    pub instead: Option<String>,
+}
+
+impl SaidToAgent {
+    /// As one text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let more = [&self.line, &self.never, &self.instead].into_iter().flatten();
+        more.fold(self.why.clone(), |text, part| format!("{text} {part}"))
+    }
+
+    /// As lines: what stopped it, what else there is to say of that, and after `help: ` what it can do instead.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let mut lines = vec![self.why.clone()];
+        lines.extend([&self.line, &self.never].into_iter().flatten().cloned());
+        lines.extend(self.instead.as_ref().map(|instead| format!("help: {instead}")));
+        lines.join("\n")
+    }
+}
+
+/// The same, in its parts.
+#[must_use]
+pub fn said_to_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> SaidToAgent {
     let strictest: Vec<&Ground> = decision.grounds.iter().filter(|g| g.verdict == decision.verdict).collect();
-    let mut text = String::new();
+    let mut all = SaidToAgent::default();
     // A line that says so comes first, then a limit that is used up, then that no line covers it; lines that came near
     // are told as what is allowed instead.
     let rank = |g: &&&Ground| match g.why {
@@ -180,10 +217,9 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
     let with_line = strictest.iter().min_by_key(rank);
     if let Some(stop) = with_line {
         let said = ground(policy, reading, stop);
-        text.push_str(&capital(&said.why));
-        text.push('.');
+        all.why = format!("{}.", capital(&said.why));
         if let (Some(line), Some(section), Some(words)) = (said.line, said.section, &said.text) {
-            text.push_str(&format!(" Line {line} of the scope, under “{section}”: {words}."));
+            all.line = Some(format!("Line {line} of the scope, under “{section}”: {words}."));
         }
     }
     match decision.verdict {
@@ -193,7 +229,7 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
                 .iter()
                 .any(|g| g.why == Why::Matches || g.why == Why::FiresInDoubt || g.why == Why::UnreadNearCannot) =>
         {
-            text.push_str(" Nobody can confirm this; asking again gives the same answer.");
+            all.never = Some("Nobody can confirm this; asking again gives the same answer.".to_owned());
         }
         Verdict::Refuse | Verdict::Hold | Verdict::Allow => {}
     }
@@ -202,13 +238,12 @@ pub fn for_agent(policy: &Policy, reading: &Reading, decision: &Decision) -> Str
         .map(|line| format!("{}: {}", line.section.title(), print_line(line)))
         .collect();
     if decision.verdict != Verdict::Allow && !near.is_empty() {
-        text.push_str(&format!(" Without asking, this is allowed: {}.", near.join("; ")));
+        all.instead = Some(format!("Without asking, this is allowed: {}.", near.join("; ")));
     } else if decision.verdict == Verdict::Refuse {
-        text.push_str(
-            " Do the part of the task that the scope covers, and tell the person what you could not do and why.",
-        );
+        let rest = "Do the part of the task that the scope covers, and tell the person what you could not do and why.";
+        all.instead = Some(rest.to_owned());
     }
-    text
+    all
 }
 
 fn near_lines<'a>(policy: &'a Policy, decision: &Decision) -> Vec<&'a Line> {

@@ -6,6 +6,7 @@
 
 pub mod asked;
 pub mod database;
+pub mod shape;
 pub mod wire;
 
 mod change;

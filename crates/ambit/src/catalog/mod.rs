@@ -87,7 +87,7 @@ impl Build<'_> {
             kind: system.kind.into(),
             tags: self.tags_of_system(name, system),
         });
-        if system.kind != config::Kind::Mcp {
+        if matches!(system.kind, config::Kind::Http | config::Kind::Shell) {
             let message = format!("no gate stands before `{name}` yet; scopes over it can be written and checked");
             let help = "an agent reaches it past Ambit: keep its credentials from the agent";
             self.found(Diagnostic::note, "no-gate-yet", name, &["systems", name, "kind"], message, help);

@@ -101,7 +101,6 @@ fn what_the_lock_lists_exists() {
     helpdesk.reply Tool (amount, body, to)
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
-    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -125,7 +124,6 @@ fn tags_reach_whatever_lies_under_their_path() {
     helpdesk.reply Tool (amount, body, to #recipient) #external
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
-    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -154,7 +152,6 @@ reads = true
     helpdesk.reply Tool (amount, body, to) #external create:crm.public.customers[0,2] update:crm.public.customers[1] delete:crm.audit.log[*] returns #pii amount=amount reversible=false
     helpdesk.resource Document (uri)
     helpdesk.prompt Prompt (name, arguments)
-    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -185,7 +182,6 @@ systems = ["crm"]
     crm.audit.backup Relation (at)
     crm.audit.log Relation (at)
     crm.public.customers Relation (id, ssn, status)
-    3 no-gate-yet: no gate stands before `crm` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
     assert_eq!(said(toml, Some("nobody")), "");
 }
@@ -211,7 +207,6 @@ fn a_name_that_the_lock_does_not_know_is_an_error_with_the_nearest() {
     insta::assert_snapshot!(problems("[systems.new]\nkind = \"mcp\"\ncommand = [\"/opt/x\"]\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n[tags]\n\"new.x\" = [\"a\"]\n"), @"
     8 not-in-lock: `new` has not been looked at: nothing is known of what it offers → run `ambit inventory new`
     11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → run `ambit inventory db`
-    12 no-gate-yet: no gate stands before `db` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
     ");
 }
 
@@ -360,4 +355,13 @@ resource.definition = '{"name":"resource","inputSchema":{}}'
     assert_eq!(problems.in_config, []);
     let names: Vec<_> = problems.in_lock.iter().map(|one| (one.name, one.at.line)).collect();
     assert_eq!(names, [("unusable-tool", 7), ("name-taken", 8)]);
+}
+
+#[test]
+fn a_system_that_no_gate_stands_before_is_noted_and_a_database_is_none() {
+    insta::assert_snapshot!(problems("[systems.api]\nkind = \"http\"\nurl = \"https://h\"\n[systems.db]\nkind = \"postgres\"\nurl = \"postgres://h\"\n"), @"
+    8 not-in-lock: `api` has not been looked at: nothing is known of what it offers → describe its relations in `ambit.lock` by hand
+    9 no-gate-yet: no gate stands before `api` yet; scopes over it can be written and checked → an agent reaches it past Ambit: keep its credentials from the agent
+    11 not-in-lock: `db` has not been looked at: nothing is known of what it offers → run `ambit inventory db`
+    ");
 }

@@ -13,7 +13,7 @@ use super::output::{self, say};
 use super::{Exit, link};
 use crate::daemon::place::Place;
 use crate::daemon::request::{Reply, Request};
-use crate::daemon::serve::{Serve, serve};
+use crate::daemon::serve::{Open, Serve, serve};
 use crate::escape::escape;
 
 /// What was said to `ambit serve`.
@@ -53,10 +53,13 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
     let options = Serve { config, idle: args.idle_exit.then_some(IDLE), until_eof: args.until_eof };
     // One thread: almost all its time is waiting, and what passes must not wait for another core to wake.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = |found: &crate::daemon::start::Found, url: Option<&str>| {
+    let told = |found: &crate::daemon::start::Found, open: &Open| {
         say(&format!("serving on {}", socket.display()));
-        if let Some(url) = url {
+        if let Some(url) = &open.http {
             say(&format!("agents over HTTP at {url}/agents/NAME/mcp"));
+        }
+        if let Some(address) = &open.postgres {
+            say(&format!("agents with drivers of PostgreSQL at {address}"));
         }
         for one in &found.in_flight {
             say(&format!("outcome unknown: {one}"));

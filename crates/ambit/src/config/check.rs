@@ -10,7 +10,8 @@ use ambit_core::scope::diagnostics::{Diagnostic, nearest};
 use url::Url;
 
 use super::{
-    Agent, Config, Http, Kind, List, ListKind, Member, Person, Returns, Secret, Setting, System, Tool, ToolNames,
+    Agent, Config, Http, Kind, List, ListKind, Member, Person, Postgres, Returns, Secret, Setting, System, Tool,
+    ToolNames,
 };
 use crate::loopback;
 
@@ -35,8 +36,11 @@ pub(super) fn check(config: &Config) -> Vec<Diagnostic> {
     for (name, caller) in &config.callers {
         check.caller(name, caller);
     }
-    if let Some(http) = &config.http {
-        check.http(http);
+    if let Some(Http { listen, certificate, key, .. }) = &config.http {
+        check.listen("http", "127.0.0.1:7171", listen, certificate.is_some() && key.is_some());
+    }
+    if let Some(Postgres { listen, certificate, key }) = &config.postgres {
+        check.listen("postgres", "127.0.0.1:6432", listen, certificate.is_some() && key.is_some());
     }
     if let Some(digest) = &config.digest {
         check.digest(digest);
@@ -50,27 +54,16 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn http(&mut self, http: &Http) {
-        match http.listen.parse::<SocketAddr>() {
+    fn listen(&mut self, table: &str, usual: &str, listen: &str, has_certificate: bool) {
+        let at = [table, "listen"];
+        match listen.parse::<SocketAddr>() {
             Err(_) => {
-                let message = format!("`{}` is no address to listen at", http.listen);
-                self.error(
-                    "bad-listen",
-                    &["http", "listen"],
-                    message,
-                    "write `127.0.0.1:7171`, or another address with its port",
-                );
+                let message = format!("`{listen}` is no address to listen at");
+                self.error("bad-listen", &at, message, format!("write `{usual}`, or another address with its port"));
             }
-            Ok(address)
-                if !loopback::is_loopback(address.ip()) && (http.certificate.is_none() || http.key.is_none()) =>
-            {
+            Ok(address) if !loopback::is_loopback(address.ip()) && !has_certificate => {
                 let message = format!("`{address}` can be reached from other machines, and there is no certificate");
-                self.error(
-                    "bad-listen",
-                    &["http", "listen"],
-                    message,
-                    "add `certificate` and `key`, or listen on `127.0.0.1`",
-                );
+                self.error("bad-listen", &at, message, "add `certificate` and `key`, or listen on `127.0.0.1`");
             }
             Ok(_) => {}
         }

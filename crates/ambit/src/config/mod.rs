@@ -73,6 +73,9 @@ pub struct Config {
     /// Where agents come in over HTTP; nowhere unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Http>,
+    /// Where agents come in with a driver of PostgreSQL; nowhere unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<Postgres>,
     /// When the owner is told what agents did, and where; never unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
@@ -440,6 +443,29 @@ impl Default for Http {
     fn default() -> Http {
         let listen = "127.0.0.1:7171".to_owned();
         Http { listen, certificate: None, key: None, hosts: BTreeSet::new(), origins: BTreeSet::new(), oauth: None }
+    }
+}
+
+/// Where agents come in with a driver of PostgreSQL, as a server of it: the user is the agent's name, the password its token,
+/// the database the system's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Postgres {
+    /// The address and port to listen at. One that other machines can reach needs a certificate.
+    #[schemars(length(min = 1))]
+    pub listen: String,
+    /// The file with the certificate and its chain, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub certificate: Option<String>,
+    /// The certificate's private key, in PEM, by reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Secret>,
+}
+
+impl Default for Postgres {
+    fn default() -> Postgres {
+        Postgres { listen: "127.0.0.1:6432".to_owned(), certificate: None, key: None }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use ambit_core::action::Gate;
 use ambit_core::hold::{Outcome, State};
 use serde_json::json;
 
@@ -21,7 +22,7 @@ use crate::store::Durability;
 /// # Errors
 /// When Ambit could not do its work.
 pub async fn wait(means: &Means, session: &Session, id: &str) -> Result<Answer, Fault> {
-    let mut timer = means.world.sleep(means.settings.wait);
+    let mut timer = None;
     loop {
         let changed = means.queue.changed(id);
         let Some(changed) = changed else { return Ok(unknown(id)) };
@@ -35,10 +36,15 @@ pub async fn wait(means: &Means, session: &Session, id: &str) -> Result<Answer, 
         if kept.hold.state.ended().is_some() {
             return collect(means, &kept).await;
         }
+        // A driver's connection does nothing else while it waits, so it does not.
+        if kept.frame.gate == Gate::Postgres {
+            return Ok(pending(&kept));
+        }
+        let timer = timer.get_or_insert_with(|| means.world.sleep(means.settings.wait));
         tokio::select! {
             biased;
             () = notified => {}
-            () = &mut timer => return Ok(pending(&kept)),
+            () = timer => return Ok(pending(&kept)),
         }
     }
 }
@@ -153,11 +159,16 @@ fn pending(kept: &Kept) -> Answer {
         State::Waiting => "waits for a person to confirm it",
         _ => "is confirmed and about to run",
     };
-    let text = format!(
-        "pending: `{}` has not run; it {state}, as `{id}`, and lapses at {} if nobody does\nhelp: do not call it again; ask `ambit_pending` with the id `{id}` later, and go on with other work until then",
-        called(kept),
-        clock(kept.hold.binding.expires)
-    );
+    let lapses = clock(kept.hold.binding.expires);
+    let text = match kept.frame.gate {
+        Gate::Postgres => format!(
+            "pending: the statement has not run; it {state}, as `{id}`, and lapses at {lapses} if nobody does\nhelp: go on with other work; later send the same statement with the same values again, alone, to collect what came of it: it does not run twice"
+        ),
+        Gate::Mcp | Gate::Http | Gate::Shell => format!(
+            "pending: `{}` has not run; it {state}, as `{id}`, and lapses at {lapses} if nobody does\nhelp: do not call it again; ask `ambit_pending` with the id `{id}` later, and go on with other work until then",
+            called(kept)
+        ),
+    };
     Answer::Pending { id: id.clone(), text }
 }
 

@@ -8,6 +8,7 @@ use ambit_core::hold::Circle;
 use ambit_core::time::Timestamp;
 use serde_json::json;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
 
 use super::bearer::Admissions;
 use super::callers::Calling;
@@ -21,13 +22,13 @@ use super::systems::LiveSystems;
 use super::visitor::{Proof, Visitor};
 use crate::confirm::people::Enrolled;
 use crate::escape::escape;
-use crate::gate::mcp::{Ended, Passage};
+use crate::gate::mcp::{Ended, News, Passage};
 use crate::gate::means::{InForce, Judges as _, Means};
 use crate::gate::rpc::Lines;
 use crate::gate::session::{OpenTask, Session};
 use crate::gate::tasks;
 use crate::journal::{Entry, Kind};
-use crate::keys::caller;
+use crate::keys::caller::{self, CallerToken};
 use crate::keys::people;
 use crate::keys::signature::PublicKey;
 use crate::keys::token::{self, Presented, Token};
@@ -88,12 +89,21 @@ impl House {
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
         let (token, task) = self.recognise(agent, presented, peer).await?;
-        let details = json!({ "token": token.id, "task": token.task });
-        let newcomer = Newcomer { askers: askers(&token, task.as_deref()), task, token: Some(token.id), details };
-        self.open(agent, newcomer, peer).await
+        self.open(agent, Newcomer::of(token, task), peer).await
     }
 
     async fn open(&self, agent: &str, newcomer: Newcomer, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
+        let (session, news) = self.begin(agent, newcomer, peer).await?;
+        Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
+    }
+
+    /// Opens the session of somebody who proved to be an agent, and records that it began; with its line.
+    pub(super) async fn begin(
+        &self,
+        agent: &str,
+        newcomer: Newcomer,
+        peer: Peer,
+    ) -> Result<(Arc<Session>, watch::Receiver<News>), Denied> {
         let Newcomer { askers, task, token, details: who } = newcomer;
         let details = |more: serde_json::Value| {
             let (serde_json::Value::Object(mut all), serde_json::Value::Object(more)) = (who.clone(), more) else {
@@ -158,18 +168,49 @@ impl House {
             // It ended meanwhile, and cut the sessions that it found. Whoever is in nevertheless is refused everything.
             self.means.sessions.sever_task(&task.id);
         }
-        Ok(Arc::new(AgentPassage::new(Arc::clone(&self.means), Arc::clone(&self.live), session, news)))
+        Ok((session, news))
+    }
+
+    /// Closes a session, and records that it ended.
+    pub(super) async fn end(&self, agent: &str, session: &str, how: &str) {
+        self.means.sessions.close(session);
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| {
+            open.remove(session);
+            !open.is_empty()
+        });
+        let entry = Entry {
+            agent: Some(agent.to_owned()),
+            session: Some(session.to_owned()),
+            details: json!({ "how": escape(how) }),
+            ..Entry::new(Kind::SessionClosed)
+        };
+        if let Err(error) = self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await {
+            tracing::error!(%error, "the end of a session could not be recorded");
+        }
     }
 }
 
 /// Somebody who proved to be an agent, and whose session is still to be opened.
-struct Newcomer {
+pub(super) struct Newcomer {
     askers: BTreeSet<String>,
     task: Option<Arc<OpenTask>>,
-    // The id of the token, where it is one of ours.
+    // The id of the token, where it is one of ours and its use by several at once says something.
     token: Option<String>,
     // Who it is, for records.
     details: serde_json::Value,
+}
+
+impl Newcomer {
+    /// The same, as one of several that come with one token, as a rule.
+    pub(super) fn in_a_pool(self) -> Newcomer {
+        Newcomer { token: None, ..self }
+    }
+
+    /// Whoever has that token.
+    pub(super) fn of(token: Token, task: Option<Arc<OpenTask>>) -> Newcomer {
+        let details = json!({ "token": token.id, "task": token.task });
+        Newcomer { askers: askers(&token, task.as_deref()), task, token: Some(token.id), details }
+    }
 }
 
 pub(super) fn fault(error: &dyn std::fmt::Display) -> Denied {
@@ -196,7 +237,25 @@ impl House {
     ) -> Result<(Token, Option<Arc<OpenTask>>), Denied> {
         let store = self.means.store.as_ref();
         let found = token::verify(store, presented).map_err(|error| fault(&error))?;
-        let (mut over, mut caller) = (false, None);
+        let caller = match &found {
+            Presented::Unknown => match caller::verify(store, presented).map_err(|error| fault(&error))? {
+                caller::Presented::Valid(token) | caller::Presented::Revoked(token) => Some(token),
+                caller::Presented::Unknown => None,
+            },
+            Presented::Valid(_) | Presented::Revoked(_) => None,
+        };
+        self.recognised(agent, found, caller, peer).await
+    }
+
+    /// As [`House::recognise`], where it is known already which token somebody has; `caller`: a caller's, which is none.
+    pub(super) async fn recognised(
+        &self,
+        agent: &str,
+        found: Presented,
+        caller: Option<CallerToken>,
+        peer: Peer,
+    ) -> Result<(Token, Option<Arc<OpenTask>>), Denied> {
+        let mut over = false;
         let (why, of) = match found {
             Presented::Valid(token) if token.agent == agent => match &token.task {
                 None => return Ok((token, None)),
@@ -214,13 +273,8 @@ impl House {
                 ("the token's task is over", Some(token))
             }
             Presented::Revoked(token) => ("the token was revoked", Some(token)),
-            Presented::Unknown => match caller::verify(store, presented).map_err(|error| fault(&error))? {
-                caller::Presented::Valid(token) | caller::Presented::Revoked(token) => {
-                    caller = Some(token);
-                    ("a caller's token was presented as an agent's", None)
-                }
-                caller::Presented::Unknown => ("the token is not known", None),
-            },
+            Presented::Unknown if caller.is_some() => ("a caller's token was presented as an agent's", None),
+            Presented::Unknown => ("the token is not known", None),
         };
         let id = of.as_ref().map(|token| &token.id).or(caller.as_ref().map(|token| &token.id));
         let mut details = json!({ "flag": why, "presented-for": escape(agent), "token": id, "user": peer.user });
@@ -350,21 +404,8 @@ impl Host for House {
     fn left<'a>(&'a self, passage: &'a dyn Passage, how: &'a Ended) -> Later<'a, ()> {
         Box::pin(async move {
             let caller = passage.caller();
-            self.means.sessions.close(&caller.session);
+            self.end(&caller.agent, &caller.session, &format!("{how:?}")).await;
             self.live.let_go(&self.means.sessions, &caller.agent);
-            self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, open| {
-                open.remove(&caller.session);
-                !open.is_empty()
-            });
-            let entry = Entry {
-                agent: Some(caller.agent.clone()),
-                session: Some(caller.session.clone()),
-                details: json!({ "how": escape(&format!("{how:?}")) }),
-                ..Entry::new(Kind::SessionClosed)
-            };
-            if let Err(error) = self.means.record(vec![entry], |_| Vec::new(), Durability::Soon).await {
-                tracing::error!(%error, "the end of a session could not be recorded");
-            }
         })
     }
 

@@ -12,6 +12,7 @@ use super::digest::Digests;
 use super::host::{House, KnownPeople};
 use super::http::{Bound, HttpError, bind};
 use super::place::{NotSaid, Place, state_dir};
+use super::postgres::{self, PostgresError};
 use super::releases::Releases;
 use super::socket::{Door, DoorError, serve_shared, share};
 use super::start;
@@ -67,6 +68,9 @@ pub enum ServeError {
     /// Nobody can be let in over HTTP.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// No driver of a database is let in.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     /// What was left behind could not be told.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -77,12 +81,21 @@ const SWEEP: Duration = Duration::from_secs(1);
 // What runs gets so long to come to its end when the daemon ends.
 const LEAVE: Duration = Duration::from_secs(10);
 
-/// Serves until a signal, or until idle. `said` is told, once, what was found at the start, and the start of the URL at
-/// which agents come in over HTTP.
+/// Where agents come in over the network.
+#[derive(Clone, Debug, Default)]
+pub struct Open {
+    /// The start of the URL over HTTP.
+    pub http: Option<String>,
+    /// The address for drivers of PostgreSQL.
+    pub postgres: Option<String>,
+}
+
+/// Serves until a signal, or until idle. `said` is told, once, what was found at the start, and where agents come in over
+/// the network.
 ///
 /// # Errors
 /// When it cannot begin.
-pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str>)) -> Result<(), ServeError> {
+pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, &Open)) -> Result<(), ServeError> {
     more_descriptors();
     let state = state_dir(&options.config)?;
     // First the door: whoever has it has the state as well.
@@ -102,8 +115,13 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
         Some(http) => Some(bind(http, dir).await?),
         None => None,
     };
+    let databases = match home.as_ref().and_then(|home| home.config.postgres.as_ref()) {
+        Some(postgres) => Some(postgres::bind(postgres, dir).await?),
+        None => None,
+    };
     let found = start::start(&house.means).await?;
-    said(&found, bound.as_ref().map(Bound::url).as_deref());
+    let postgres = databases.as_ref().map(|databases| databases.address().to_string());
+    said(&found, &Open { http: bound.as_ref().map(Bound::url), postgres });
     let house = Arc::new(house);
     for errand in found.errands {
         let means = Arc::clone(&house.means);
@@ -123,11 +141,16 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
         _ => None,
     };
     let over_http = bound.map(|bound| tokio::spawn(bound.serve(Arc::clone(&house) as Arc<_>)));
+    let (end_databases, databases_end) = tokio::sync::oneshot::channel::<()>();
+    let drivers = databases.map(|databases| {
+        let stop = async { drop(databases_end.await) };
+        tokio::spawn(databases.serve(Arc::clone(&house), stop))
+    });
     let telling = digests.map(|digests| tokio::spawn(async move { digests.send_often().await }));
     let sweeping = tokio::spawn(sweep_often(Arc::clone(&house.means)));
     // Agents that come over HTTP cannot start a daemon again, and whoever took its port meanwhile would be given tokens;
     // and a digest is due whether or not anybody is there.
-    let idle = options.idle.filter(|_| over_http.is_none() && telling.is_none());
+    let idle = options.idle.filter(|_| over_http.is_none() && drivers.is_none() && telling.is_none());
     door.serve(Arc::clone(&house) as Arc<_>, idle, ended(options.until_eof)).await;
     for door in [shared, over_http].into_iter().flatten() {
         door.abort();
@@ -136,8 +159,12 @@ pub async fn serve(options: &Serve, said: impl FnOnce(&start::Found, Option<&str
     }
     // Nobody new comes in; what is on its way may arrive, but for what is asked after at the next start.
     let begun = tokio::time::Instant::now();
+    drop(end_databases);
     house.means.sessions.sever(None);
     house.means.errands.suspend();
+    if let Some(drivers) = drivers {
+        let _ = drivers.await;
+    }
     while house.means.flights.aloft(None) > house.means.errands.kept_under_way() && begun.elapsed() < LEAVE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ambit_core::action::{Action, Digest};
+use ambit_core::action::{Action, Digest, Gate};
 use ambit_core::permit::Permit;
 use ambit_core::policy::Policy;
 use ambit_core::scope::Section;
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::releases::{Held, Releases};
+use crate::catalog;
 use crate::config::{Config, Kind, System};
 use crate::gate::Sent;
 use crate::gate::Upstream as _;
@@ -23,6 +24,7 @@ use crate::gate::means::Systems;
 use crate::gate::sessions::Sessions;
 use crate::gate::talk::Talk;
 use crate::lock::{self, Lock};
+use crate::upstream::postgres::{self, DatabasePlace};
 use crate::upstream::system::Compare;
 use crate::upstream::{Event, McpSystem};
 use crate::world::Later;
@@ -54,6 +56,7 @@ pub struct Fleet {
     /// `ambit.lock` as the release has it.
     pub lock: Arc<Lock>,
     systems: BTreeMap<String, Result<Arc<McpSystem>, String>>,
+    databases: BTreeMap<String, Result<Arc<DatabasePlace>, String>>,
 }
 
 impl LiveSystems {
@@ -118,12 +121,27 @@ impl LiveSystems {
 
     fn build(&self, agent: &str, held: &Held) -> Fleet {
         let Held { judge, config, lock } = held;
-        let mut systems = BTreeMap::new();
+        let (mut systems, mut databases) = (BTreeMap::new(), BTreeMap::new());
         for name in config.agents.get(agent).into_iter().flat_map(|agent| &agent.systems) {
-            let Some(system) = config.systems.get(name).filter(|system| system.kind == Kind::Mcp) else { continue };
-            systems.insert(name.clone(), self.system(agent, name, system, lock, judge.policy()).map(Arc::new));
+            let Some(system) = config.systems.get(name) else { continue };
+            match system.kind {
+                Kind::Mcp => {
+                    let made = self.system(agent, name, system, lock, judge.policy()).map(Arc::new);
+                    systems.insert(name.clone(), made);
+                }
+                Kind::Postgres => {
+                    databases.insert(name.clone(), database(name, system, lock, &self.dir).map(Arc::new));
+                }
+                Kind::Http | Kind::Shell => {}
+            }
         }
-        Fleet { release: judge.release_digest(), config: Arc::clone(config), lock: Arc::clone(lock), systems }
+        Fleet {
+            release: judge.release_digest(),
+            config: Arc::clone(config),
+            lock: Arc::clone(lock),
+            systems,
+            databases,
+        }
     }
 
     fn system(
@@ -161,12 +179,12 @@ impl LiveSystems {
         fleet.system(&action.system)
     }
 
-    /// Makes sure that the systems are those of what is in force, and finds one.
-    fn current(&self, agent: &str, system: &str) -> Result<Arc<McpSystem>, String> {
+    /// Makes sure that the systems are those of what is in force.
+    fn current(&self, agent: &str) -> Result<Arc<Fleet>, String> {
         use crate::gate::means::{InForce, Judges as _};
         use crate::world::{Real, World as _};
         match self.releases.in_force(agent, Real.now()) {
-            InForce::Judge(judge) => self.fleet(agent, &judge)?.system(system),
+            InForce::Judge(judge) => self.fleet(agent, &judge),
             InForce::Nothing(why) => Err(why),
         }
     }
@@ -185,6 +203,20 @@ impl Fleet {
         self.systems.get(name).cloned().unwrap_or_else(|| Err(format!("the agent has no MCP system `{name}`")))
     }
 
+    /// Where one of the agent's databases is.
+    ///
+    /// # Errors
+    /// When the agent has none of that name, or where it is cannot be looked up; why.
+    pub fn database(&self, name: &str) -> Result<Arc<DatabasePlace>, String> {
+        self.databases.get(name).cloned().unwrap_or_else(|| Err(format!("the agent has no database `{name}`")))
+    }
+
+    /// Whether the agent has a database of that name.
+    #[must_use]
+    pub fn has_database(&self, name: &str) -> bool {
+        self.databases.contains_key(name)
+    }
+
     /// The names of the agent's MCP systems, in order.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.systems.keys()
@@ -200,7 +232,11 @@ impl Fleet {
 impl Systems for LiveSystems {
     fn drift<'a>(&'a self, action: &'a Action) -> Later<'a, Result<Option<String>, String>> {
         Box::pin(async move {
-            let system = self.current(&action.agent, &action.system)?;
+            let fleet = self.current(&action.agent)?;
+            if action.gate == Gate::Postgres {
+                return fleet.database(&action.system).map(|_| None);
+            }
+            let system = fleet.system(&action.system)?;
             let drift = system.drift().await.map_err(|error| error.to_string())?;
             Ok((action.operation == "tools/call").then(|| drift.get(&action.name).cloned()).flatten())
         })
@@ -208,6 +244,13 @@ impl Systems for LiveSystems {
 
     fn send<'a>(&'a self, permit: Permit, talk: &'a Talk) -> Later<'a, Sent> {
         Box::pin(async move {
+            if permit.action().gate == Gate::Postgres {
+                let fleet = self.current(&permit.action().agent);
+                return match fleet.and_then(|fleet| fleet.database(&permit.action().system)) {
+                    Ok(place) => postgres::send(permit, talk, place).await,
+                    Err(why) => Sent::NotSent(why),
+                };
+            }
             match self.of(permit.action()) {
                 Ok(system) => system.send(permit, talk).await,
                 Err(why) => Sent::NotSent(why),
@@ -217,12 +260,22 @@ impl Systems for LiveSystems {
 
     fn go_on_with<'a>(&'a self, errand: &'a errand::Kept, talk: &'a Talk) -> Later<'a, Sent> {
         Box::pin(async move {
-            match self.current(&errand.agent, &errand.system) {
+            match self.current(&errand.agent).and_then(|fleet| fleet.system(&errand.system)) {
                 Ok(system) => system.go_on_with(&errand.name, &errand.called, talk).await,
                 Err(why) => Sent::Unknown(why),
             }
         })
     }
+}
+
+/// Where a database is, as its system says.
+fn database(name: &str, system: &System, lock: &Lock, dir: &Path) -> Result<DatabasePlace, String> {
+    let url = system.url.as_ref().ok_or_else(|| format!("`{name}` has no URL"))?;
+    let url = url.reveal(dir).map_err(|error| format!("`{name}`: {error}"))?;
+    let place = DatabasePlace::read(&url, dir, system.limits().call).map_err(|error| format!("`{name}`: {error}"))?;
+    // Names are looked for where the reading looks for them.
+    let locked = lock.systems.get(name).ok_or_else(|| format!("`{name}` was not looked at"))?;
+    Ok(DatabasePlace { search_path: catalog::database(locked).search_path, ..place })
 }
 
 /// How the program that would be started is not the one that was looked at; `None` when it is, as far as was pinned.

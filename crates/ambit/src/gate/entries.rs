@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ambit_core::decision::{Bound, Decision, Verdict};
 use ambit_core::effect::{Effect, Verb};
-use ambit_core::reading::Reading;
+use ambit_core::reading::{BuiltIn, Reading};
 use ambit_core::returns::NamedPart;
 use serde_json::{Value, json};
 
@@ -23,7 +23,10 @@ pub fn changes(judge: &Judge, reading: &Reading) -> bool {
         Verb::Call => judge.catalog().resource(effect.resource).is_some_and(|resource| resource.declared.reads_only),
         _ => false,
     };
-    !reading.unread.is_empty() || reading.effects.is_empty() || !reading.effects.iter().all(reads)
+    // What is about the agent's own session may be the end of a transaction, which is when changes come to stand.
+    let is_nothing = reading.effects.is_empty() && reading.built_in.is_empty();
+    let is_of_session = reading.built_in.contains(&BuiltIn::Session);
+    !reading.unread.is_empty() || is_nothing || is_of_session || !reading.effects.iter().all(reads)
 }
 
 /// The key under which an allowed action that changes something is kept while nobody knows what came of it.

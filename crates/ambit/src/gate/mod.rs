@@ -5,10 +5,12 @@ pub mod entries;
 pub mod errand;
 pub mod execute;
 pub mod flight;
+pub mod foresee;
 pub mod judge;
 pub mod mcp;
 pub mod means;
 pub mod pass;
+pub mod postgres;
 pub mod prove;
 pub mod refuse;
 mod relay;
@@ -34,6 +36,9 @@ pub enum Answer {
     Error(Vec<u8>),
     /// Refused: what the agent may read about it, ending with what it could do instead.
     Refused(String),
+    /// A person would have to confirm it, and nobody is asked where it stands: within a transaction. What the agent may read
+    /// about it.
+    NotHere(String),
     /// Waiting for a person: the hold's id, and what the agent may read about it.
     Pending {
         /// The hold's id.

@@ -23,12 +23,23 @@ use crate::store::{Durability, Put, StoreError};
 /// Not safe to drop half-way in a running daemon (the record would stop short of what happened): whoever serves an
 /// agent runs it in a task of its own and waits for that. What is found half-way at a start is told then.
 pub async fn pass(means: &Means, session: &Session, action: Action, talk: &Talk) -> Answer {
-    journey(means, session, action, talk).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+    journey(means, session, action, talk, true).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
 }
 
-async fn journey(means: &Means, session: &Session, action: Action, talk: &Talk) -> Result<Answer, Fault> {
-    let id = means.chance()?.to_string().split_off(48);
-    let ask = Ask { id, session, action: &action, digest: action.digest() };
+/// As [`pass`], for an action within a transaction: what a person would have to confirm is refused there, because nobody's
+/// rows stay locked while somebody thinks.
+pub async fn pass_within(means: &Means, session: &Session, action: Action, talk: &Talk) -> Answer {
+    journey(means, session, action, talk, false).await.unwrap_or_else(|fault| Answer::Fault(fault.to_string()))
+}
+
+async fn journey(
+    means: &Means,
+    session: &Session,
+    action: Action,
+    talk: &Talk,
+    may_wait: bool,
+) -> Result<Answer, Fault> {
+    let ask = Ask::new(means, session, &action, may_wait)?;
     let refusal = Refusal::of_session(session, &action).or_else(|| Refusal::of_stop(means, &action.agent));
     if let Some(refusal) = refusal.or_else(|| Refusal::of_task(means, session)) {
         return refuse(means, &ask, refusal).await;
@@ -81,6 +92,20 @@ pub(crate) struct Ask<'a> {
     pub action: &'a Action,
     /// Its digest.
     pub digest: Digest,
+    /// Whether it can wait for a person where it stands.
+    pub may_wait: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(
+        means: &Means,
+        session: &'a Session,
+        action: &'a Action,
+        may_wait: bool,
+    ) -> Result<Ask<'a>, Fault> {
+        let id = means.chance()?.to_string().split_off(48);
+        Ok(Ask { id, session, action, digest: action.digest(), may_wait })
+    }
 }
 
 /// An asking that was read.
@@ -185,6 +210,9 @@ fn rule(case: &Case<'_>, drift: Option<&Drift>) -> Result<Draft, Fault> {
         (Verdict::Hold, None) if !is_asked_about(action) => {
             Ok(entries::refused(case, &decision, Refusal::not_asked_about(action)))
         }
+        (Verdict::Hold, None) if !case.ask.may_wait => {
+            Ok(entries::refused(case, &decision, Refusal::within_a_transaction()))
+        }
         (Verdict::Hold, None) => queue::rule(case, decision),
         (Verdict::Allow, None) => match used.charge(&decision.charges) {
             Some(charges) => Ok(entries::allowed(case, decision, charges)),
@@ -214,7 +242,7 @@ fn is_asked_about(action: &Action) -> bool {
     !matches!(action.operation.as_str(), "completion/complete" | "resources/subscribe")
 }
 
-async fn refuse(means: &Means, ask: &Ask<'_>, refusal: Refusal) -> Result<Answer, Fault> {
+pub(super) async fn refuse(means: &Means, ask: &Ask<'_>, refusal: Refusal) -> Result<Answer, Fault> {
     means.record(entries::refused_unread(ask, &refusal), |_| Vec::new(), Durability::Now).await?;
     Ok(refusal.into_answer())
 }

@@ -1,7 +1,7 @@
 //! What an agent may read about a refusal: the line that stopped *this* action, why, and what it could do instead.
 //! The words about the scope itself are core's (`explain::for_agent`).
 
-use ambit_core::action::Action;
+use ambit_core::action::{Action, Gate};
 use ambit_core::decision::Decision;
 use ambit_core::explain;
 use ambit_effects::readers::NotRead;
@@ -48,6 +48,8 @@ pub enum Cause {
     TooMany,
     /// A person would have to confirm what people are not asked about.
     NotAskedAbout,
+    /// A person would have to confirm it, and it stands in a transaction.
+    Within,
     /// A use cannot be counted.
     Uncounted,
     /// The action names another agent or task than its session.
@@ -151,6 +153,14 @@ impl Refusal {
         Refusal { cause: Cause::NotAskedAbout, text }
     }
 
+    /// A person would have to confirm it, and it stands in a transaction that would wait with it.
+    pub(crate) fn within_a_transaction() -> Refusal {
+        Refusal {
+            cause: Cause::Within,
+            text: "refused: a person must confirm this, and nobody is asked within a transaction\nhelp: roll back, and send this statement alone, outside a transaction (with autocommit)".into(),
+        }
+    }
+
     pub(crate) fn uncounted() -> Refusal {
         Refusal {
             cause: Cause::Uncounted,
@@ -160,7 +170,12 @@ impl Refusal {
 
     /// `spent`: what is used of limits that stand in the way, a sentence each.
     pub(crate) fn of_scope(case: &Case<'_>, decision: &Decision, spent: &[String]) -> Refusal {
-        let mut text = format!("refused: {}", explain::for_agent(case.judge.policy(), case.reading, decision));
+        let said = explain::said_to_agent(case.judge.policy(), case.reading, decision);
+        let mut text = match case.ask.action.gate {
+            // A driver shows the parts apart.
+            Gate::Postgres => format!("refused: {}", said.lines()),
+            Gate::Mcp | Gate::Http | Gate::Shell => format!("refused: {}", said.text()),
+        };
         for spent in spent {
             text.push_str(&format!("\nused: {spent}"));
         }
@@ -172,6 +187,7 @@ impl Refusal {
     pub fn into_answer(self) -> Answer {
         match self.cause {
             Cause::Invalid => Answer::Invalid(self.text),
+            Cause::Within => Answer::NotHere(self.text),
             _ => Answer::Refused(self.text),
         }
     }

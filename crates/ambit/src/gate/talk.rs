@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::Answer;
 use super::errand::Word;
 use super::rpc::{self, Members};
+use crate::upstream::postgres::Exchange;
 
 /// The live system's end of the line to whoever asked. Cheap to clone; one that is silent says and hears nothing.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ struct Line {
     said: AtomicU32,
     // Questions on it that have no answer yet.
     asking: AtomicU32,
+    // What a session of a database lends to the sending.
+    exchange: Option<Arc<Exchange>>,
 }
 
 /// Who is at the other end. What a server says without saying to whom must not reach another.
@@ -176,6 +179,20 @@ impl Talk {
         Talk(Some(Arc::new(Line::new(party, wants, cancelled))))
     }
 
+    /// A line to somebody who hears of what comes back over what is lent, and of nothing else; and what lets go of it.
+    #[must_use]
+    pub fn lending(party: Party, exchange: Arc<Exchange>) -> (Talk, Cancel) {
+        let cancel = watch::Sender::new(false);
+        let line = Line::new(party, Wants::default(), cancel.subscribe());
+        (Talk(Some(Arc::new(Line { exchange: Some(exchange), ..line }))), Cancel(Arc::new(cancel)))
+    }
+
+    /// What is lent to the sending; `None` where nobody waits for what comes back.
+    #[must_use]
+    pub fn exchange(&self) -> Option<&Arc<Exchange>> {
+        self.0.as_ref()?.exchange.as_ref()
+    }
+
     /// A line, and the end of whoever asked.
     #[must_use]
     pub fn open(party: Party, wants: Wants) -> (Talk, Listener) {
@@ -248,7 +265,7 @@ impl Talk {
             let wants = Wants { later: line.wants.later, ..Wants::default() };
             let (party, cancelled) = (line.party.clone(), line.cancelled.clone());
             let early = line.early.clone();
-            Arc::new(Line { muted: true, early, ..Line::new(party, wants, cancelled) })
+            Arc::new(Line { muted: true, early, exchange: line.exchange.clone(), ..Line::new(party, wants, cancelled) })
         }))
     }
 
@@ -341,6 +358,7 @@ impl Line {
             cancelled,
             said: AtomicU32::new(0),
             asking: AtomicU32::new(0),
+            exchange: None,
         }
     }
 
@@ -352,6 +370,7 @@ impl Line {
             errands: self.errands.clone(),
             early: self.early.clone(),
             muted: self.muted,
+            exchange: self.exchange.clone(),
             ..Line::new(self.party.clone(), self.wants, self.cancelled.clone())
         }
     }

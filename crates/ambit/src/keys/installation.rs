@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::signature::{self, PublicKey, Signature};
@@ -96,6 +98,19 @@ impl InstallationKeys {
     #[must_use]
     pub fn sign(&self, domain: &str, parts: &[&[u8]]) -> Signature {
         signature::sign(&self.0.signing, domain, parts)
+    }
+
+    /// What an agent's tokens are salted with where they are proved without being said. It never changes, and there is one
+    /// for a name that is nobody's as well, so that nobody learns from it which agents there are.
+    #[must_use]
+    pub fn salt(&self, agent: &str) -> [u8; 16] {
+        let mut salt = [0; 16];
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.0.sealing) {
+            mac.update(b"ambit/scram-salt/1\n");
+            mac.update(agent.as_bytes());
+            salt.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
+        }
+        salt
     }
 
     /// What wraps the keys of payloads.

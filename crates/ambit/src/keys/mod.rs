@@ -8,6 +8,7 @@ pub mod names;
 pub mod passphrase;
 pub mod people;
 pub mod person;
+pub mod scram;
 pub mod secret;
 pub mod signature;
 pub mod token;

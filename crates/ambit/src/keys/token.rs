@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::kept::{self, Kept};
 use super::names::{NotAName, name};
+use super::scram::Verifier;
 use super::{Secret, hex};
 use crate::journal::{Entry, Journal, JournalError, Kind};
 use crate::store::{Durability, Put, Store, StoreError};
@@ -34,6 +35,9 @@ pub struct Token {
     /// When it was revoked; it opens nothing since.
     pub revoked_at: Option<i64>,
     hash: String,
+    /// What a driver of a database proves it against; absent in tokens that were made before there was such a gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scram: Option<Verifier>,
 }
 
 impl Kept for Token {
@@ -150,6 +154,7 @@ pub fn draw_from(
     let mut id = [0; 8];
     journal.world().random(&mut id)?;
     let (id, digits) = (hex::write(&id), Zeroizing::new(hex::write(secret)));
+    let text = kept::text::<Token>(&id, &digits);
     let token = Token {
         agent: name(agent)?.into(),
         made_at: journal.world().now().0,
@@ -158,9 +163,9 @@ pub fn draw_from(
         task: task.map(Into::into),
         revoked_at: None,
         hash: kept::hash::<Token>(&id, &digits),
+        scram: text.expose_text().map(|text| Verifier::of(text, &journal.keys().salt(agent))),
         id,
     };
-    let text = kept::text::<Token>(&token.id, &digits);
     let (entry, put) = change(&token, 0, made_by, "made")?;
     let puts = vec![put, kept::point(&token)];
     Ok(Drawn { text, token, entry, puts })

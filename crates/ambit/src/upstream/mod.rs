@@ -12,6 +12,7 @@ pub mod http;
 pub mod mcp;
 mod message;
 mod more;
+pub mod postgres;
 mod stdio;
 pub mod system;
 

@@ -59,7 +59,7 @@ const LOCK: [(&str, &str); 12] = [
     ("casts = [{ … }]", "/$defs/Cast"),
 ];
 
-const CONFIG: [(&str, &str); 15] = [
+const CONFIG: [(&str, &str); 16] = [
     ("[systems.NAME]", "/$defs/System"),
     ("[systems.NAME.oauth]", "/$defs/SystemOauth"),
     ("[systems.NAME.tools.TOOL]", "/$defs/Tool"),
@@ -73,6 +73,7 @@ const CONFIG: [(&str, &str); 15] = [
     ("[state]", "/$defs/State"),
     ("[http]", "/$defs/Http"),
     ("[http.oauth]", "/$defs/HttpOauth"),
+    ("[postgres]", "/$defs/Postgres"),
     ("[digest]", "/$defs/Digest"),
     ("webhook = { … }", "/$defs/Webhook"),
 ];

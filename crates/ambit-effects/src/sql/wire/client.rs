@@ -144,6 +144,17 @@ impl<'a> Client<'a> {
     }
 }
 
+/// The first of a mechanism's messages: which mechanism, and what it says.
+///
+/// # Errors
+/// When it does not hold together.
+pub fn mechanism(body: &[u8]) -> Result<(&str, &[u8]), WireError> {
+    let mut body = Body::new(b'p', body);
+    let name = body.text()?;
+    let said = body.value()?.unwrap_or_default();
+    body.end((name, said))
+}
+
 fn named<'a>(body: &mut Body<'a>) -> Result<&'a str, WireError> {
     let name = body.text()?;
     if name.len() <= MOST_NAME { Ok(name) } else { Err(WireError::Length(body.kind)) }

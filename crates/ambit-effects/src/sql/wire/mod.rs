@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod first;
+pub mod scram;
 pub mod server;
 #[cfg(test)]
 mod tests;

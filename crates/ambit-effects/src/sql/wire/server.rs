@@ -147,6 +147,26 @@ pub fn columns(body: &[u8]) -> Result<Vec<Column>, WireError> {
     body.end(columns)
 }
 
+/// Says in a description of columns in which form they come: all in text where nothing is said, all alike where there is one.
+///
+/// # Errors
+/// When it is no description.
+pub fn set_formats(body: &mut [u8], binary: &[bool]) -> Result<(), WireError> {
+    columns(body)?;
+    let mut at = 2;
+    for column in 0.. {
+        let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) else { break };
+        let name = rest.iter().position(|byte| *byte == 0).ok_or(WireError::Form(b'T'))?;
+        // A name, its zero, and 18 bytes of which the last two are the form.
+        let form = at + name + 17;
+        let is_binary = if let [all] = binary { *all } else { binary.get(column).copied().unwrap_or(false) };
+        let place = body.get_mut(form..form + 2).ok_or(WireError::Form(b'T'))?;
+        place.copy_from_slice(&u16::from(is_binary).to_be_bytes());
+        at = form + 2;
+    }
+    Ok(())
+}
+
 /// The values of a row.
 ///
 /// # Errors

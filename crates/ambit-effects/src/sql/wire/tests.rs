@@ -48,7 +48,15 @@ fn what_is_written_to_an_agent_is_read_as_a_server_means_it() {
     let column = Column { name: "id".into(), type_number: 23, size: 4, modifier: -1 };
     let mut out = Vec::new();
     write::columns(&mut out, std::slice::from_ref(&column));
-    assert_eq!(server::columns(framed(&out).1), Ok(vec![column]));
+    assert_eq!(server::columns(framed(&out).1), Ok(vec![column.clone()]));
+    out.clear();
+    write::columns(&mut out, &[column.clone(), Column { name: "a name".into(), ..column }]);
+    let mut body = framed(&out).1.to_vec();
+    for (binary, second) in [(&[][..], 0), (&[true], 1), (&[true, false], 0), (&[false, true], 1)] {
+        server::set_formats(&mut body, binary).unwrap();
+        assert_eq!((server::columns(&body).unwrap().len(), *body.last().unwrap()), (2, second), "{binary:?}");
+    }
+    assert_eq!(server::set_formats(&mut [0, 1, b'x'], &[]), Err(WireError::Form(b'T')));
     out.clear();
     write::row(&mut out, [Some(&b"1"[..]), None].into_iter());
     assert_eq!(server::row(framed(&out).1), Ok(vec![Some(&b"1"[..]), None]));

@@ -21,6 +21,7 @@ use super::sessions::{HttpSession, HttpSessions, NoSession, NotBegun, Use};
 use super::stream::{Admitted, stream};
 use super::tasks;
 use super::work::work;
+use crate::daemon::network::peer;
 use crate::daemon::socket::{Host, Peer};
 use crate::daemon::visitor::Visitor;
 use crate::gate::mcp::era::Era;
@@ -28,7 +29,6 @@ use crate::gate::mcp::face::Begun;
 use crate::gate::mcp::headers::SESSION;
 use crate::gate::mcp::listen::Filter;
 use crate::gate::rpc::{AGENT_LINE, Message, code};
-use crate::loopback::is_loopback;
 
 /// The endpoints of all agents, and of those who open tasks for them.
 pub(super) struct Endpoint {
@@ -342,13 +342,6 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<zeroize::Zeroizing<String>> 
     let (Some(value), None) = (all.next(), all.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim().to_owned().into())
-}
-
-/// Who is at the other end. On this machine it could be anybody, so it is taken for Ambit's own user, which proves nothing
-/// and vouches for nothing; from another machine it is no user of this one.
-fn peer(from: SocketAddr) -> Peer {
-    let here = is_loopback(from.ip());
-    Peer { user: here.then(|| rustix::process::geteuid().as_raw()), process: None }
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {

@@ -17,14 +17,12 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::endpoint::Endpoint;
 use super::resource::Resources;
 use super::sessions::HttpSessions;
 use crate::config::{Http, SecretError};
+use crate::daemon::network::{acceptor, most};
 use crate::daemon::socket::Host;
 use crate::loopback::is_loopback;
 
@@ -67,8 +65,6 @@ pub struct Bound {
 const TLS: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 64 << 10;
-// Connections at once, unless there are not four times as many descriptors; more wait at the door.
-const MOST: usize = 2_048;
 // Whoever does not read what it asked for is let go of.
 const STALLED: Duration = Duration::from_secs(30);
 
@@ -79,7 +75,9 @@ const STALLED: Duration = Duration::from_secs(30);
 pub async fn bind(http: &Http, dir: &Path) -> Result<Bound, HttpError> {
     let address: SocketAddr = http.listen.parse().map_err(|_| HttpError::Address(http.listen.clone()))?;
     let tls = match (&http.certificate, &http.key) {
-        (Some(certificate), Some(key)) => Some(acceptor(&dir.join(certificate), key.reveal(dir)?.reveal())?),
+        (Some(certificate), Some(key)) => Some(
+            acceptor(&dir.join(certificate), key.reveal(dir)?.reveal(), b"http/1.1").map_err(HttpError::Certificate)?,
+        ),
         _ if is_loopback(address.ip()) => None,
         _ => return Err(HttpError::Clear(address)),
     };
@@ -87,23 +85,6 @@ pub async fn bind(http: &Http, dir: &Path) -> Result<Bound, HttpError> {
     let here = listener.local_addr().map_err(|error| HttpError::Io { address, error })?;
     let resources = http.oauth.clone().map(Resources::new);
     Ok(Bound { listener, tls, checks: super::checks::Checks::new(http, here), resources })
-}
-
-fn acceptor(certificate: &Path, key: &str) -> Result<TlsAcceptor, HttpError> {
-    let wrong = |error: &dyn std::fmt::Display| HttpError::Certificate(error.to_string());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| wrong(&error))?
-        .collect::<Result<_, _>>()
-        .map_err(|error| wrong(&error))?;
-    // What is wrong with a key is not said in its own words.
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| wrong(&"its key is no PEM private key"))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| wrong(&error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 impl Bound {
@@ -149,12 +130,6 @@ impl Bound {
             () = accepting => {}
         }
     }
-}
-
-/// A quarter of the descriptors at most: the door, the store and live systems need theirs.
-fn most() -> usize {
-    let all = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    all.and_then(|all| usize::try_from(all / 4).ok()).map_or(MOST, |quarter| quarter.clamp(16, MOST))
 }
 
 async fn meet(stream: TcpStream, from: SocketAddr, tls: Option<TlsAcceptor>, endpoint: Arc<Endpoint>) {

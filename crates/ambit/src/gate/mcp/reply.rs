@@ -37,7 +37,7 @@ pub(super) fn write(out: &mut Vec<u8>, id: &str, answer: &Answer, wants: Wants, 
         }
         Answer::Invalid(why) => rpc::error(out, Some(id), code::INVALID_PARAMS, why),
         Answer::Fault(why) => rpc::error(out, Some(id), code::INTERNAL, why),
-        Answer::Refused(text) => {
+        Answer::Refused(text) | Answer::NotHere(text) => {
             say(out, id, wants, form, &Words { status: "refused", code: code::REFUSED, text, hold: None })
         }
         Answer::OutcomeUnknown(text) => {

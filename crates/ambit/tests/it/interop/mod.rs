@@ -5,7 +5,7 @@ mod callers;
 mod crash;
 mod errands;
 mod hold;
-mod house;
+pub mod house;
 mod http;
 mod inspector;
 mod issuer;

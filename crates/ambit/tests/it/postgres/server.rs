@@ -105,6 +105,11 @@ impl Server {
         }
     }
 
+    /// The client that came with it.
+    pub fn psql(&self) -> Command {
+        Command::new(self.bin.join("psql"))
+    }
+
     /// Its port on `127.0.0.1`.
     pub fn port(&self) -> u16 {
         self.port
