@@ -61,12 +61,20 @@ impl Reader<'_> {
                 let columns = if listed { columns } else { all };
                 for row in values.values_lists() {
                     let Some(row) = row.as_node_list() else { return Err(kinds::never(row)) };
+                    if row.iter().any(is_star) {
+                        // How many values that is is not known here, nor which column each is for.
+                        fields.extend_with(&set(&columns));
+                        rows.push(BTreeMap::new());
+                        continue;
+                    }
                     if row.len() > columns.len() {
                         return Err(NotRead::invalid("INSERT has more expressions than target columns".to_owned()));
                     }
                     let given: Vec<_> = columns.iter().copied().zip(row.iter()).collect();
                     fields.extend_with(&set(&given.iter().map(|(field, _)| *field).collect::<Vec<_>>()));
-                    rows.push(self.row_facts(instance, &given));
+                    // With OVERRIDING USER VALUE, what is given for a column of identity is not what is stored.
+                    let is_stored = insert.override_ != raw::OverridingKind::OVERRIDING_USER_VALUE;
+                    rows.push(if is_stored { self.stored_facts(instance, &given) } else { BTreeMap::new() });
                 }
                 count = u64::try_from(rows.len()).ok();
                 self.query(insert.select_stmt(), &env)?;
@@ -147,8 +155,7 @@ impl Reader<'_> {
         let within = env.within(ranges);
         let (fields, assigned) = self.assignments(update.target_list(), instance, &within)?;
         self.expression(update.where_clause(), &within)?;
-        self.learn(update.where_clause(), &within);
-        self.learn_joins(update.from_clause(), &within);
+        self.learn_from(update.where_clause(), update.from_clause(), &within);
         let facts = self.changed_facts(instance, &fields, &assigned);
         self.touched.changes.push(Change { verb: Verb::Update, instance, fields, rows: None, facts });
         self.returning(update.returning_clause(), instance, &within)
@@ -161,8 +168,7 @@ impl Reader<'_> {
         ranges.extend(self.from(delete.using_clause(), &env)?);
         let within = env.within(ranges);
         self.expression(delete.where_clause(), &within)?;
-        self.learn(delete.where_clause(), &within);
-        self.learn_joins(delete.using_clause(), &within);
+        self.learn_from(delete.where_clause(), delete.using_clause(), &within);
         let facts = self.touched.instances.get(instance).map(|one| one.facts.clone()).unwrap_or_default();
         let fields = FieldSet::new();
         self.touched.changes.push(Change { verb: Verb::Delete, instance, fields, rows: None, facts });
@@ -206,7 +212,9 @@ impl Reader<'_> {
                 self.expressions(when.values(), env)?;
                 if columns.is_empty() {
                     columns = self.places(instance);
-                    columns.truncate(when.values().len());
+                    if !when.values().iter().any(is_star) {
+                        columns.truncate(when.values().len());
+                    }
                 }
                 (Verb::Create, set(&columns))
             }
@@ -247,7 +255,7 @@ impl Reader<'_> {
             value => self.expression(value, env)?,
         }
         let known = if target.indirection().is_empty() {
-            self.row_facts(instance, &[(field, target.val())])
+            self.stored_facts(instance, &[(field, target.val())])
         } else {
             BTreeMap::new()
         };
@@ -317,6 +325,16 @@ fn set(columns: &[Option<usize>]) -> FieldSet {
         }
     }
     fields
+}
+
+/// Whether it stands for several values: `t.*`, `(row).*`.
+fn is_star(value: Node<'_>) -> bool {
+    let last = match value {
+        Node::ColumnRef(column) => column.fields().iter().next_back(),
+        Node::A_Indirection(inner) => inner.indirection().iter().next_back(),
+        _ => None,
+    };
+    matches!(last, Some(Node::A_Star(_)))
 }
 
 /// Whether it is VALUES and nothing else.

@@ -199,6 +199,7 @@ impl Function {
     #[must_use]
     pub fn only_computes(&self) -> bool {
         self.extension.as_deref().is_some_and(super::is_trusted_extension)
+            && !super::functions::is_setter(&self.name.name)
     }
 }
 

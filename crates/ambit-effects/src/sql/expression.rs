@@ -1,16 +1,16 @@
 //! Expressions: the columns, functions, operators, types and queries in them.
 
-use pg_raw_parse::Node;
 use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{
     FuncCall, JsonAggConstructor, JsonKeyValue, JsonOutput, JsonTableColumn, JsonValueExpr, TypeName,
 };
+use pg_raw_parse::{Node, raw};
 
 use ambit_core::reading::BuiltIn;
 
 use super::NotRead;
 use super::database::Name;
-use super::functions::{is_listed, says_names};
+use super::functions::{is_listed, may_be_called_as_a_column, says_names};
 use super::kinds;
 use super::names::{Env, Output};
 use super::reader::{Reader, parts};
@@ -29,6 +29,7 @@ impl Reader<'_> {
         let mut node = node;
         while let Node::A_Expr(operation) = node {
             self.operator(operation.name());
+            self.operators_of(operation.kind);
             self.deeper(|reader| reader.inner(operation.rexpr(), env))?;
             self.worked(1)?;
             node = operation.lexpr();
@@ -39,7 +40,9 @@ impl Reader<'_> {
     #[expect(clippy::too_many_lines, reason = "one arm a kind of node: to be read as the table that it is")]
     fn inner(&mut self, node: Node<'_>, env: &Env) -> Result<(), NotRead> {
         match node {
-            Node::None | Node::A_Const(_) | Node::ParamRef(_) | Node::SetToDefault(_) | Node::SQLValueFunction(_) => {
+            Node::None | Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => Ok(()),
+            Node::SetToDefault(_) => {
+                self.gives_defaults = true;
                 Ok(())
             }
             // Whose rows those are, the cursor's own query was asked.
@@ -65,7 +68,7 @@ impl Reader<'_> {
                 for step in indirection.indirection() {
                     match step {
                         Node::A_Star(_) => {}
-                        Node::String(name) => self.step(name.sval().unwrap_or_default()),
+                        Node::String(name) => self.step(name.sval().unwrap_or_default())?,
                         other => self.expression(other, env)?,
                     }
                 }
@@ -77,10 +80,17 @@ impl Reader<'_> {
             Node::BoolExpr(terms) => self.expressions(terms.args(), env),
             Node::SubLink(link) => {
                 self.operator(link.oper_name());
+                if link.oper_name().is_empty() && !matches!(link.testexpr(), Node::None) {
+                    // `IN (SELECT …)`
+                    self.signs(&["="]);
+                }
                 self.expression(link.testexpr(), env)?;
                 self.query(link.subselect(), env).map(drop)
             }
             Node::CaseExpr(case) => {
+                if !matches!(case.arg(), Node::None) {
+                    self.signs(&["="]);
+                }
                 self.expression(case.arg(), env)?;
                 self.expressions(case.args(), env)?;
                 self.expression(case.defresult(), env)
@@ -166,11 +176,18 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A step into a row: a column of it, which is read with it, or a function of it.
-    fn step(&mut self, name: &str) {
-        if self.is_function(name) {
-            self.function(&[Some(name)], 1);
+    /// A step into a row: a column of it, which is read with it, or a function of it: `(value).name` is `name(value)` as well.
+    pub(super) fn step(&mut self, name: &str) -> Result<(), NotRead> {
+        if may_be_called_as_a_column(name) {
+            let help = "use functions that only compute with what they are given";
+            return Err(NotRead::never(format!("the function `{name}`"), help));
         }
+        if is_listed(name) && says_names(name) {
+            self.built_in(BuiltIn::Names);
+        }
+        self.worked(self.database.functions.len())?;
+        self.function(&[Some(name)], 1);
+        Ok(())
     }
 
     fn call(&mut self, call: &FuncCall, env: &Env) -> Result<(), NotRead> {
@@ -219,9 +236,13 @@ impl Reader<'_> {
             [.., Some(schema), Some(function)] => (Some(*schema), *function),
             _ => return Err(NotRead::invalid("a function without a name".to_owned())),
         };
+        self.worked(self.database.functions.len())?;
         if matches!(schema, None | Some("pg_catalog")) && is_listed(function) {
             if says_names(function) {
                 self.built_in(BuiltIn::Names);
+            }
+            if function.starts_with("pg_input_") && !self.database.types.is_empty() {
+                self.unread("it may make a value of one of the database's own types".to_owned());
             }
             if schema.is_none() {
                 // One of the database's own might fit what it is given better.
@@ -273,12 +294,33 @@ impl Reader<'_> {
         }
     }
 
+    /// Operators that a construct stands for without writing them.
+    fn operators_of(&mut self, kind: raw::A_Expr_Kind::Type) {
+        use raw::A_Expr_Kind as Kind;
+        if matches!(
+            kind,
+            Kind::AEXPR_BETWEEN | Kind::AEXPR_NOT_BETWEEN | Kind::AEXPR_BETWEEN_SYM | Kind::AEXPR_NOT_BETWEEN_SYM
+        ) {
+            self.signs(&["<", "<=", ">", ">="]);
+        }
+    }
+
+    /// Operators that are used without being written.
+    pub(super) fn signs(&mut self, signs: &[&str]) {
+        for sign in signs {
+            if self.database.operators.contains(*sign) {
+                self.unread(format!("it may use the database's own operator `{}`", escape(sign)));
+            }
+        }
+    }
+
     /// A type: those whose values are read and written by functions that are not PostgreSQL's own.
     pub(super) fn type_name(&mut self, name: Option<&TypeName>) -> Result<(), NotRead> {
         let Some(type_name) = name else { return Ok(()) };
         if type_name.pct_type {
             return Err(NotRead::never("a type by way of a column (`%TYPE`)", "name the type"));
         }
+        self.worked(self.database.casts.len() + self.database.types.len())?;
         let names: Vec<&str> = type_name.names().iter().filter_map(|name| name.sval()).collect();
         let (schema, name) = match names.as_slice() {
             [name] => (None, *name),

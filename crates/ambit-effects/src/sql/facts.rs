@@ -25,14 +25,25 @@ enum Constant {
 }
 
 impl Reader<'_> {
-    /// Learns what a condition proves of the rows of the instances that stand in its own query.
-    pub(super) fn learn(&mut self, condition: Node<'_>, env: &Env) {
+    /// Learns what the condition of a query and what its joins are on prove of the rows of the instances that stand in it.
+    pub(super) fn learn_from(&mut self, condition: Node<'_>, from: &NodeList, env: &Env) {
+        // Where a row may be missing (an outer join), that a column is null says nothing of those that are there.
+        self.learn(condition, env, !from.iter().any(is_outer));
+        // What a join is on sees its own two sides and what is around the query, not what stands beside it.
+        let has_outer = env.scope.as_ref().is_some_and(|scope| scope.outer.is_some());
+        if from.len() == 1 || !has_outer {
+            self.learn_joins(from, env);
+        }
+    }
+
+    /// Learns what a condition proves; `nulls`: also that a column is null.
+    fn learn(&mut self, condition: Node<'_>, env: &Env, nulls: bool) {
         match condition {
             Node::BoolExpr(terms) if terms.boolop == raw::BoolExprType::AND_EXPR => {
-                terms.args().iter().for_each(|term| self.learn(term, env));
+                terms.args().iter().for_each(|term| self.learn(term, env, nulls));
             }
             Node::A_Expr(comparison) => self.learn_equal(comparison, env),
-            Node::NullTest(test) if test.nulltesttype == raw::NullTestType::IS_NULL => {
+            Node::NullTest(test) if nulls && test.nulltesttype == raw::NullTestType::IS_NULL => {
                 if let Node::ColumnRef(column) = test.arg() {
                     self.note(column, &Constant::Null, env);
                 }
@@ -42,13 +53,13 @@ impl Reader<'_> {
     }
 
     /// The same of what inner joins are on: rows for which it does not hold are not among the rows that are read.
-    pub(super) fn learn_joins(&mut self, from: &NodeList, env: &Env) {
+    fn learn_joins(&mut self, from: &NodeList, env: &Env) {
         for item in from {
             if let Node::JoinExpr(join) = item
                 && join.jointype == raw::JoinType::JOIN_INNER
                 && join.alias().is_none()
             {
-                self.learn(join.quals(), env);
+                self.learn(join.quals(), env, false);
             }
         }
     }
@@ -102,8 +113,35 @@ impl Reader<'_> {
         }
     }
 
+    /// What is known of a row that stores those values in those columns: where a column's type has a length or a scale, what is
+    /// stored may be cut or rounded.
+    pub(super) fn stored_facts(&self, instance: usize, given: &[(Option<usize>, Node<'_>)]) -> BTreeMap<usize, Value> {
+        let mut facts = self.row_facts(instance, given);
+        facts.retain(|field, value| self.is_kept(instance, *field, value));
+        facts
+    }
+
+    fn is_kept(&self, instance: usize, field: usize, value: &Value) -> bool {
+        let column = self.touched.instances.get(instance).and_then(|instance| {
+            let name = self.catalog.resource(instance.resource)?.fields.get(field)?.name.as_str();
+            instance.relation.columns.iter().find(|column| column.name == name)
+        });
+        let Some((_, modifier)) = column.and_then(|column| column.type_name.split_once('(')) else { return true };
+        match value {
+            Value::Text(text) => !text.ends_with(' '),
+            Value::Number(number) => {
+                let modifier = modifier.trim_end_matches(')');
+                let scale = modifier.split_once(',').map_or("0", |(_, scale)| scale.trim());
+                let written = number.to_string();
+                let digits = written.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                scale.parse::<usize>().is_ok_and(|scale| digits <= scale)
+            }
+            _ => true,
+        }
+    }
+
     /// What is known of a row that gives those values to those columns.
-    pub(super) fn row_facts(&self, instance: usize, given: &[(Option<usize>, Node<'_>)]) -> BTreeMap<usize, Value> {
+    fn row_facts(&self, instance: usize, given: &[(Option<usize>, Node<'_>)]) -> BTreeMap<usize, Value> {
         let known = given.iter().filter_map(|(field, value)| {
             let field = (*field)?;
             Some((field, self.value_of(instance, field, &self.constant(*value)?)?))
@@ -163,6 +201,17 @@ impl Reader<'_> {
     }
 }
 
+/// Whether it may give rows where one side is missing.
+fn is_outer(item: Node<'_>) -> bool {
+    // It was read before, and is no deeper than what may be read.
+    match item {
+        Node::JoinExpr(join) => {
+            join.jointype != raw::JoinType::JOIN_INNER || is_outer(join.larg()) || is_outer(join.rarg())
+        }
+        _ => false,
+    }
+}
+
 /// A cast that changes nothing of a value of the column's own type.
 fn is_plain(cast: &TypeCast) -> bool {
     let Some(to) = cast.type_name() else { return false };
@@ -183,10 +232,17 @@ fn bound(type_number: u32, value: &Bound) -> Option<Constant> {
     const INT4: u32 = 23;
     const TEXT: u32 = 25;
     const VARCHAR: u32 = 1043;
+    const UNKNOWN: u32 = 705;
+    const DATE: u32 = 1082;
+    const NUMERIC: u32 = 1700;
     const UUID: u32 = 2950;
     match value {
         Bound::Null => Some(Constant::Null),
-        Bound::Text(text) => Some(Constant::Text(text.clone())),
+        // Of another type, what is compared is not what is written: a `char(3)` is padded, a `float8` is rounded.
+        Bound::Text(text) => {
+            matches!(type_number, 0 | BOOL | INT8 | INT2 | INT4 | TEXT | UNKNOWN | VARCHAR | DATE | NUMERIC | UUID)
+                .then(|| Constant::Text(text.clone()))
+        }
         Bound::Binary(bytes) => match (type_number, bytes.as_slice()) {
             (BOOL, [0]) => Some(Constant::Bool(false)),
             (BOOL, [1]) => Some(Constant::Bool(true)),

@@ -40,6 +40,8 @@ impl Reader<'_> {
         env: &Env,
         beside: &[Visible],
     ) -> Result<Vec<Visible>, NotRead> {
+        // What stands beside it is looked at once more for each that may see it.
+        self.worked(beside.len())?;
         self.deeper(|reader| match item {
             Node::RangeVar(range) => Ok(vec![Visible::whole(reader.named(range, env)?)]),
             Node::RangeSubselect(range) => {
@@ -66,6 +68,7 @@ impl Reader<'_> {
     /// What a name in FROM stands for: a query of WITH, a system catalog, or a relation.
     fn named(&mut self, range: &RangeVar, env: &Env) -> Result<Range, NotRead> {
         let name = range.relname().unwrap_or_default();
+        self.worked(env.depth_of_ctes())?;
         if let (None, None, Some(cte)) = (range.catalogname(), range.schemaname(), env.cte(name)) {
             let output = Output { columns: cte.columns.clone(), open: cte.open, shuffled: cte.shuffled };
             let (alias, renamed) = called(range.alias());
@@ -73,7 +76,7 @@ impl Reader<'_> {
         }
         // `pg_catalog` is looked into first, and all that is in it begins with `pg_`.
         if range.catalogname().is_none()
-            && let Some(range) = self.system_range(range)
+            && let Some(range) = self.system_range(range)?
         {
             return Ok(range);
         }
@@ -82,12 +85,13 @@ impl Reader<'_> {
 
     fn range_function(&mut self, range: &RangeFunction, env: &Env) -> Result<Vec<Visible>, NotRead> {
         let mut name = String::new();
-        for function in range.functions() {
+        for (at, function) in range.functions().iter().enumerate() {
             // Each is a list of the function and its own columns.
             let Some(list) = function.as_node_list() else { return Err(kinds::never(function)) };
             if let Some(call) = list.first() {
                 self.expression(call, env)?;
-                if let Node::FuncCall(call) = call {
+                // Of several, the first gives its name.
+                if let (0, Node::FuncCall(call)) = (at, call) {
                     name = parts(call.funcname()).last().copied().flatten().unwrap_or_default().to_owned();
                 }
             }
@@ -104,22 +108,26 @@ impl Reader<'_> {
         columns.extend(range.coldeflist().iter().filter_map(|column| column.colname()).map(str::to_owned));
         // What a function gives may have any columns; one of a single value is called as the function is.
         let called = if alias.is_empty() { name } else { alias };
-        columns.push(called.clone());
         let output = Output { columns, open: true, shuffled: true };
-        Ok(vec![Visible::whole(output.range(&called, &[]))])
+        let mut range = output.range(&called, &[]);
+        range.columns.push(Column { name: called, marks: Marks::new(), maybe: true });
+        Ok(vec![Visible::whole(range)])
     }
 
     fn join(&mut self, join: &JoinExpr, env: &Env, beside: &[Visible]) -> Result<Vec<Visible>, NotRead> {
         let left = self.range_item(join.larg(), env, beside)?;
         let seen: Vec<Visible> = beside.iter().chain(&left).cloned().collect();
         let right = self.range_item(join.rarg(), env, &seen)?;
+        self.worked(beside.len() + 2 * (left.len() + right.len()))?;
         let both: Vec<Visible> = left.iter().chain(&right).cloned().collect();
         for name in join.using_clause().iter().filter_map(|name| name.sval()) {
             self.shared(name, &left)?;
             self.shared(name, &right)?;
+            self.signs(&["="]);
         }
         if join.is_natural {
             self.natural(&left, &right)?;
+            self.signs(&["="]);
         }
         // ON sees the two sides and what is around the query, not what stands beside the join.
         self.expression(join.quals(), &env.within(both.clone()))?;
@@ -129,18 +137,25 @@ impl Reader<'_> {
             let mut columns: Vec<Column> =
                 shown(&both).map(|column| Column { maybe: column.maybe || maybe, ..column.clone() }).collect();
             // Merged columns come first, so that places cannot be told: a new name stands for any of them.
+            self.worked(columns.len().saturating_mul(renamed.len() + 1))?;
             let marks: Marks = columns.iter().flat_map(|column| column.marks.iter().copied()).collect();
             columns.extend(renamed.into_iter().map(|name| Column { name, marks: marks.clone(), maybe: false }));
             let open = both.iter().any(|visible| visible.columns && visible.range.open);
-            let denied = both.iter().map(|visible| visible.range.denied).find(|denied| !denied.is_empty());
-            let range = Range { name, columns, open, denied: denied.unwrap_or_default(), ..Range::default() };
+            if both.iter().any(|visible| !visible.range.denied.is_empty()) {
+                let help = "join without a name for the join";
+                return Err(NotRead::never(
+                    "a name for a join of a relation with columns that are not to be read",
+                    help,
+                ));
+            }
+            let range = Range { name, columns, open, shuffled: true, ..Range::default() };
             return Ok(vec![Visible::whole(range)]);
         }
         let mut all = both;
         if let Some(alias) = join.join_using_alias() {
             let merged: Vec<&str> = join.using_clause().iter().filter_map(|name| name.sval()).collect();
             let columns = shown(&all).filter(|column| merged.contains(&column.name.as_str())).cloned().collect();
-            let range = Range { name: called(Some(alias)).0, columns, ..Range::default() };
+            let range = Range { name: called(Some(alias)).0, columns, shuffled: true, ..Range::default() };
             all.push(Visible { range: Rc::new(range), by_name: true, columns: false });
         }
         Ok(all)

@@ -22,6 +22,32 @@ pub(super) fn says_names(name: &str) -> bool {
     BEGIN.iter().any(|begin| name.starts_with(begin)) || WHOLE.contains(&name)
 }
 
+/// Whether `(value).name` may be a call of a function of PostgreSQL's own that does more than compute: one that is not listed and
+/// can be called with one argument. Columns of rows are written the same way.
+pub(super) fn may_be_called_as_a_column(name: &str) -> bool {
+    const BEGIN: [&str; 4] = ["pg_", "lo_", "txid_", "binary_upgrade_"];
+    const WHOLE: [&str; 9] = [
+        "amvalidate",
+        "brin_summarize_new_values",
+        "current_setting",
+        "currval",
+        "gin_clean_pending_list",
+        "nextval",
+        "plpgsql_validator",
+        "setseed",
+        "ts_stat",
+    ];
+    (BEGIN.iter().any(|begin| name.starts_with(begin)) || WHOLE.contains(&name)) && !is_listed(name)
+}
+
+/// Functions of those extensions that change a setting of the session all the same.
+const SETTERS: [&str; 2] = ["isn_weak", "set_limit"];
+
+/// Whether a function of such an extension changes a setting.
+pub(super) fn is_setter(name: &str) -> bool {
+    SETTERS.contains(&name)
+}
+
 /// Extensions that come with PostgreSQL whose functions and operators compute with what they are given, every one of them.
 const TRUSTED: [&str; 13] = [
     "btree_gin",
@@ -71,6 +97,9 @@ mod tests {
             "pg_get_functiondef",
             "pg_logical_emit_message",
             "pg_stat_get_activity",
+            "fmgr_c_validator",
+            "fmgr_internal_validator",
+            "fmgr_sql_validator",
         ] {
             assert!(!is_listed(name), "{name}");
         }

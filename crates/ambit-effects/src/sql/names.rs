@@ -29,8 +29,12 @@ pub(super) struct Range {
     pub columns: Vec<Column>,
     /// It may have columns that are not listed.
     pub open: bool,
+    /// The places of its columns are not certain.
+    pub shuffled: bool,
     /// The instance of a relation that it is.
     pub base: Option<usize>,
+    /// Whether that has the system columns: views do not.
+    pub is_table: bool,
     /// Columns of a system catalog that are not to be read.
     pub denied: &'static [&'static str],
 }
@@ -63,6 +67,8 @@ pub(super) struct Cte {
     pub columns: Vec<String>,
     pub open: bool,
     pub shuffled: bool,
+    /// How many there are, up to this one.
+    pub at: usize,
     pub before: Option<Rc<Cte>>,
 }
 
@@ -77,6 +83,11 @@ impl Env {
     /// The same, within those ranges.
     pub(super) fn within(&self, ranges: Vec<Visible>) -> Env {
         Env { scope: Some(Rc::new(Scope { ranges, outer: self.scope.clone() })), ctes: self.ctes.clone() }
+    }
+
+    /// How many queries have a name there.
+    pub(super) fn depth_of_ctes(&self) -> usize {
+        self.ctes.as_ref().map_or(0, |cte| cte.at)
     }
 
     /// The query of that name.
@@ -124,7 +135,8 @@ impl Output {
     pub(super) fn range(&self, name: &str, renamed: &[String]) -> Range {
         let output = self.renamed(renamed);
         let columns = output.columns.into_iter().map(|name| Column { name, marks: Marks::new(), maybe: false });
-        Range { name: name.to_owned(), columns: columns.collect(), open: output.open, ..Range::default() }
+        let Output { open, shuffled, .. } = output;
+        Range { name: name.to_owned(), columns: columns.collect(), open, shuffled, ..Range::default() }
     }
 }
 
@@ -133,9 +145,27 @@ pub(super) fn is_system_column(name: &str) -> bool {
     matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")
 }
 
+/// Whether it is a column of a system relation that has columns which are not to be read, as against a function of its rows.
+pub(super) fn is_of_a_denied(name: &str) -> bool {
+    const STANDARD: [&str; 8] = [
+        "data_type",
+        "external_language",
+        "is_deterministic",
+        "security_type",
+        "sql_data_access",
+        "sql_path",
+        "parameter_style",
+        "type_udt_name",
+    ];
+    is_system_column(name)
+        || name == "oid"
+        || ["pro", "rol", "routine_", "specific_"].iter().any(|begin| name.starts_with(begin))
+        || STANDARD.contains(&name)
+}
+
 /// A relation of PostgreSQL's own that says what things are called and how they are made: its columns that say more than that.
 pub(super) fn system_relation(schema: Option<&str>, name: &str) -> Option<&'static [&'static str]> {
-    const CATALOG: [&str; 52] = [
+    const CATALOG: [&str; 51] = [
         "pg_aggregate",
         "pg_am",
         "pg_amop",
@@ -175,7 +205,6 @@ pub(super) fn system_relation(schema: Option<&str>, name: &str) -> Option<&'stat
         "pg_publication_tables",
         "pg_range",
         "pg_rewrite",
-        "pg_roles",
         "pg_sequence",
         "pg_shdescription",
         "pg_statistic_ext",
@@ -226,6 +255,8 @@ pub(super) fn system_relation(schema: Option<&str>, name: &str) -> Option<&'stat
         None | Some("pg_catalog") => match name {
             // What functions are made of may hold secrets.
             "pg_proc" => Some(&["prosrc", "probin", "prosqlbody", "proconfig"]),
+            // A setting of a role may be a secret of an application.
+            "pg_roles" => Some(&["rolconfig"]),
             _ => CATALOG.binary_search(&name).is_ok().then_some(&[]),
         },
         Some("information_schema") => match name {

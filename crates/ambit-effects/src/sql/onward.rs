@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ambit_core::effect::{FieldSet, Standing, Verb};
 
 use super::NotRead;
-use super::database::{KeyAction, Name, Relation, Trigger};
+use super::database::{Column, KeyAction, Name, Relation, Trigger};
 use super::names::Env;
 use super::parse::Parsed;
 use super::reader::Reader;
@@ -28,6 +28,7 @@ impl<'a> Reader<'a> {
             self.unread(format!("it reads the view `{}`, which leads too far", shown(name)));
             return Ok(());
         }
+        self.worked(view.definition.len())?;
         let before = self.standing;
         if !view.invoker {
             self.standing = Standing::Declared;
@@ -45,6 +46,13 @@ impl<'a> Reader<'a> {
 
     /// Partitions and what they are partitions of: the same rows by another name.
     pub(super) fn kin(&mut self, name: &Name, relation: &Relation, place: usize, descends: bool) {
+        let kin = self.kin_names(name, relation, descends);
+        if !kin.is_empty() {
+            self.kin_of.entry(place).or_default().extend(kin);
+        }
+    }
+
+    fn kin_names(&self, name: &Name, relation: &Relation, descends: bool) -> BTreeSet<Name> {
         let mut kin: BTreeSet<Name> = BTreeSet::new();
         let mut open: Vec<&Name> = relation.parents.iter().collect();
         while let Some(parent) = open.pop() {
@@ -63,14 +71,12 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if !kin.is_empty() {
-            self.kin_of.entry(place).or_default().extend(kin);
-        }
+        kin
     }
 
     /// What the changes set off, once all of them are known.
     pub(super) fn onward(&mut self) {
-        self.through_kin();
+        let of_kin = self.through_kin();
         self.conversions();
         let mut done: BTreeSet<(Verb, Name, Vec<String>)> = BTreeSet::new();
         let mut open: Vec<(Verb, Name, Vec<String>)> = Vec::new();
@@ -83,6 +89,7 @@ impl<'a> Reader<'a> {
             }
         }
         let asked = open.len();
+        open.extend(of_kin);
         let mut at = 0;
         while let Some((verb, name, columns)) = open.get(at).cloned() {
             at += 1;
@@ -94,6 +101,14 @@ impl<'a> Reader<'a> {
             }
             self.runs(verb, &name, &columns);
             self.cascades(verb, &name, &columns, &mut open);
+            let Some(relation) = self.database.relations.get(&name) else { continue };
+            if relation.view.is_some() && verb != Verb::Read {
+                self.through_view(verb, &name, relation, at <= asked, &mut open);
+            }
+            if at > asked {
+                let kin = self.kin_names(&name, relation, true);
+                open.extend(kin.into_iter().map(|name| (verb, name, columns.clone())));
+            }
         }
     }
 
@@ -121,7 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads and changes of a relation are those of its kin as well, for what a page says of those.
-    fn through_kin(&mut self) {
+    fn through_kin(&mut self) -> Vec<(Verb, Name, Vec<String>)> {
         let mut more: Vec<(Verb, Name, Vec<String>)> = Vec::new();
         let names = |reader: &Self, resource, fields: &FieldSet| -> Vec<String> {
             let all = reader.catalog.resource(resource).map(|one| one.fields.as_slice()).unwrap_or_default();
@@ -139,12 +154,11 @@ impl<'a> Reader<'a> {
                 more.extend(kin.iter().map(|name| (verb, name.clone(), columns.clone())));
             }
         }
-        for (verb, name, columns) in more {
+        let (read, changed): (Vec<_>, Vec<_>) = more.into_iter().partition(|(verb, _, _)| *verb == Verb::Read);
+        for (verb, name, columns) in read {
             self.besides(verb, &name, &columns);
-            if verb != Verb::Read {
-                self.runs(verb, &name, &columns);
-            }
         }
+        changed
     }
 
     /// An effect that nobody asked for; it counts for *confirm* and *cannot*.
@@ -154,7 +168,7 @@ impl<'a> Reader<'a> {
             return;
         };
         let fields = columns.iter().filter_map(|column| self.field(resource, column)).collect();
-        self.touched.besides.push(Besides { verb, resource, fields });
+        self.touched.besides.push(Besides { verb, resource, fields, standing: Standing::Declared });
     }
 
     /// Triggers, rules, and the defaults of columns that are not given: functions of the database run.
@@ -186,16 +200,31 @@ impl<'a> Reader<'a> {
             })
             .collect();
         said.into_iter().for_each(|what| self.unread(what));
-        if relation.view.is_some() && verb != Verb::Read {
-            self.through_view(verb, name, relation);
-        }
-        if verb == Verb::Create {
-            self.defaults(name, relation, columns);
+        match verb {
+            // Where DEFAULT is written, a column that is given may be none.
+            Verb::Create | Verb::Update if self.gives_defaults => self.defaults(name, relation, |_| true),
+            Verb::Create => self.defaults(name, relation, |column| !columns.contains(&column.name)),
+            // What is generated from a column that changes is made anew; a default speaks of no column.
+            Verb::Update => self.defaults(name, relation, |column| {
+                let made = column.default.as_deref().unwrap_or_default();
+                columns.iter().any(|changed| made.contains(changed.as_str()))
+            }),
+            _ => {}
         }
     }
 
     /// A change of a view is one of what it is over: of which columns is not told.
-    fn through_view(&mut self, verb: Verb, name: &Name, relation: &Relation) {
+    fn through_view(
+        &mut self,
+        verb: Verb,
+        name: &Name,
+        relation: &Relation,
+        asked: bool,
+        open: &mut Vec<(Verb, Name, Vec<String>)>,
+    ) {
+        // One that reads with the asker's rights changes with them as well.
+        let is_own = asked && relation.view.as_ref().is_some_and(|view| view.invoker);
+        let standing = if is_own { Standing::Own } else { Standing::Declared };
         let under: Vec<Name> = relation.view.iter().flat_map(|view| self.under(&view.definition)).collect();
         if under.is_empty() {
             self.unread(format!("it changes what the view `{}` is over, which cannot be read", shown(name)));
@@ -207,14 +236,11 @@ impl<'a> Reader<'a> {
             };
             let mut fields = FieldSet::new();
             fields.insert_unlisted();
-            self.touched.besides.push(Besides { verb, resource, fields });
-            self.unread_triggers(&name);
-        }
-    }
-
-    fn unread_triggers(&mut self, name: &Name) {
-        if self.database.relations.get(name).is_some_and(|relation| !relation.triggers.is_empty() || relation.rules) {
-            self.unread(format!("what is run when `{}` is changed through a view is not read", shown(name)));
+            self.touched.besides.push(Besides { verb, resource, fields, standing });
+            // What that sets off in turn, whichever of its columns it is.
+            let columns = self.database.relations.get(&name).into_iter().filter(|_| verb == Verb::Update);
+            let columns = columns.flat_map(|under| under.columns.iter().map(|column| column.name.clone())).collect();
+            open.push((verb, name, columns));
         }
     }
 
@@ -228,8 +254,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn defaults(&mut self, name: &Name, relation: &Relation, given: &[String]) {
-        let absent = relation.columns.iter().filter(|column| !given.contains(&column.name));
+    fn defaults(&mut self, name: &Name, relation: &Relation, is_made: impl Fn(&Column) -> bool) {
+        let absent = relation.columns.iter().filter(|column| is_made(column));
         let said: Vec<String> = absent
             .filter_map(|column| {
                 let default = column.default.as_deref()?;
@@ -247,14 +273,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Rows that refer to what is deleted or changed go, or change, as well.
-    fn cascades(&self, verb: Verb, name: &Name, columns: &[String], open: &mut Vec<(Verb, Name, Vec<String>)>) {
-        for (other, relation) in &self.database.relations {
+    fn cascades(&mut self, verb: Verb, name: &Name, columns: &[String], open: &mut Vec<(Verb, Name, Vec<String>)>) {
+        let database = self.database;
+        for (other, relation) in &database.relations {
             for key in relation.keys.iter().filter(|key| key.references == *name) {
                 let action = match verb {
                     Verb::Delete => key.on_delete,
                     Verb::Update if key.referenced.iter().any(|column| columns.contains(column)) => key.on_update,
                     _ => KeyAction::Nothing,
                 };
+                if action == KeyAction::SetDefault {
+                    self.defaults(other, relation, |column| key.columns.contains(&column.name));
+                }
                 match (verb, action) {
                     (_, KeyAction::Nothing) => {}
                     (Verb::Delete, KeyAction::Cascade) => open.push((Verb::Delete, other.clone(), Vec::new())),

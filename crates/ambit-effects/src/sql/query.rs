@@ -15,6 +15,9 @@ use super::names::{Cte, Env, Output, Range, Visible};
 use super::reader::{Reader, parts};
 use super::touched::Change;
 
+/// The most columns that a query gives, as PostgreSQL has it.
+const MOST_COLUMNS: usize = 1664;
+
 impl Reader<'_> {
     /// Anything that gives rows: a query, or a change that returns them.
     pub(super) fn query(&mut self, query: Node<'_>, env: &Env) -> Result<Output, NotRead> {
@@ -87,8 +90,7 @@ impl Reader<'_> {
         let ranges = self.from(select.from_clause(), env)?;
         let within = env.within(ranges);
         self.expression(select.where_clause(), &within)?;
-        self.learn(select.where_clause(), &within);
-        self.learn_joins(select.from_clause(), &within);
+        self.learn_from(select.where_clause(), select.from_clause(), &within);
         let output = self.targets(select.target_list(), &within)?;
         self.grouped(select.group_clause(), &output, &within)?;
         self.expression(select.having_clause(), &within)?;
@@ -162,8 +164,12 @@ impl Reader<'_> {
         }
         for range in ranges {
             self.mark_whole(&range)?;
+            output.shuffled |= range.shuffled;
             output.open |= range.open || range.columns.iter().any(|column| column.maybe);
             output.columns.extend(range.columns.iter().map(|column| column.name.clone()));
+            if output.columns.len() > MOST_COLUMNS {
+                return Err(NotRead::invalid(format!("target lists can have at most {MOST_COLUMNS} entries")));
+            }
         }
         Ok(())
     }
@@ -285,6 +291,9 @@ impl Reader<'_> {
                 [cycle.cycle_mark_column(), cycle.cycle_path_column()].into_iter().flatten().map(str::to_owned),
             );
         }
+        if cte.cycle_clause().is_some() || cte.search_clause().is_some() {
+            output.shuffled = true;
+        }
         output.columns.extend(cte.search_clause().and_then(|search| search.search_seq_column()).map(str::to_owned));
         Ok(output)
     }
@@ -293,7 +302,8 @@ impl Reader<'_> {
 fn push(env: &mut Env, cte: &CommonTableExpr, output: Output) {
     let Output { columns, open, shuffled } = output;
     let name = cte.ctename().unwrap_or_default().to_owned();
-    env.ctes = Some(Rc::new(Cte { name, columns, open, shuffled, before: env.ctes.clone() }));
+    let at = env.depth_of_ctes() + 1;
+    env.ctes = Some(Rc::new(Cte { name, columns, open, shuffled, at, before: env.ctes.clone() }));
 }
 
 /// Whether it only joins two others, with nothing of its own around them.

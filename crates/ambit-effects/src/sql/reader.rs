@@ -13,7 +13,7 @@ use pg_raw_parse::nodes::RangeVar;
 use super::NotRead;
 use super::asked::Parameter;
 use super::database::{Database, Name, Relation};
-use super::names::{Column, Env, Range, Scope, is_system_column, system_relation};
+use super::names::{Column, Env, Range, Scope, is_of_a_denied, is_system_column, system_relation};
 use super::touched::{Instance, Touched};
 
 /// The most queries and expressions within one another.
@@ -34,6 +34,8 @@ pub(super) struct Reader<'a> {
     pub views: Vec<Name>,
     /// What instances are partitions of, or are partitioned into.
     pub kin_of: BTreeMap<usize, BTreeSet<Name>>,
+    /// DEFAULT stands in it, so that what is given may be a default all the same.
+    pub gives_defaults: bool,
     depth: usize,
     work: usize,
 }
@@ -59,6 +61,7 @@ impl<'a> Reader<'a> {
             standing: Standing::Own,
             views: Vec::new(),
             kin_of: BTreeMap::new(),
+            gives_defaults: false,
             depth: 0,
             work: 0,
         }
@@ -139,6 +142,10 @@ impl<'a> Reader<'a> {
             let named = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
             return Err(NotRead::unknown("relation", &named));
         };
+        if schema.is_none() && name.starts_with("pg_") {
+            // PostgreSQL looks into `pg_catalog` first, and what is there is not listed in full here.
+            return Err(NotRead::never(format!("`{name}` without its schema"), "write the schema before it"));
+        }
         let place = self.instance(&found, relation, read)?;
         self.kin(&found, relation, place, range.inh);
         let fields = self.touched.instances.get(place).map(|instance| instance.resource);
@@ -154,6 +161,7 @@ impl<'a> Reader<'a> {
             relation: alias.is_none().then_some(found),
             columns,
             base: Some(place),
+            is_table: relation.view.is_none(),
             ..Range::default()
         };
         for (column, renamed) in made.columns.iter_mut().zip(renamed) {
@@ -168,6 +176,7 @@ impl<'a> Reader<'a> {
             return Err(NotRead::unknown("relation", &name.to_string()));
         };
         let place = self.touched.instances.len();
+        self.worked(self.database.relations.len())?;
         self.touched.instances.push(Instance {
             name: name.clone(),
             relation,
@@ -182,19 +191,25 @@ impl<'a> Reader<'a> {
     }
 
     /// A system catalog in FROM.
-    pub(super) fn system_range(&mut self, range: &RangeVar) -> Option<Range> {
-        let (schema, name) = (range.schemaname(), range.relname()?);
-        let denied = system_relation(schema, name)?;
+    pub(super) fn system_range(&mut self, range: &RangeVar) -> Result<Option<Range>, NotRead> {
+        let (schema, name) = (range.schemaname(), range.relname().unwrap_or_default());
+        let Some(denied) = system_relation(schema, name) else { return Ok(None) };
+        if !denied.is_empty() && range.alias().is_some_and(|alias| !alias.colnames().is_empty()) {
+            return Err(NotRead::never(
+                format!("other names for the columns of `{name}`"),
+                "use the columns' own names",
+            ));
+        }
         self.built_in(BuiltIn::Names);
         let alias = range.alias().and_then(|alias| alias.aliasname());
         let schema = schema.unwrap_or("pg_catalog");
-        Some(Range {
+        Ok(Some(Range {
             name: alias.unwrap_or(name).to_owned(),
             relation: alias.is_none().then(|| Name::new(schema, name)),
             open: true,
             denied,
             ..Range::default()
-        })
+        }))
     }
 
     /// Marks a column as read.
@@ -211,6 +226,7 @@ impl<'a> Reader<'a> {
         if let Some(column) = range.denied.first() {
             return Err(NotRead::never(format!("`{column}` of `{}`", range.name), "name the columns that you want"));
         }
+        self.worked(range.columns.len() + 1)?;
         range.columns.iter().for_each(|column| self.mark(column));
         Ok(())
     }
@@ -259,7 +275,8 @@ impl<'a> Reader<'a> {
                     certain |= !column.maybe;
                     maybe = true;
                 }
-                if let Some(place) = range.base.filter(|_| is_system_column(name) && !certain) {
+                // Every table has those, and not each of them can be seen everywhere (the target of a MERGE).
+                if let Some(place) = range.base.filter(|_| range.is_table && is_system_column(name)) {
                     self.mark_unlisted(place);
                     certain = true;
                 }
@@ -320,6 +337,11 @@ impl<'a> Reader<'a> {
             found = true;
         }
         match (found || range.open, range.base) {
+            // Of what has columns that are not listed, it may be a function of the whole row.
+            (true, _) if !found && !range.denied.is_empty() && !is_of_a_denied(name) => {
+                Err(NotRead::never(format!("`{name}` of `{}`", range.name), "name the columns that you want"))
+            }
+            (true, _) if !found => self.step(name),
             (true, _) => Ok(()),
             (false, Some(place)) if is_system_column(name) => {
                 self.mark_unlisted(place);

@@ -36,7 +36,8 @@ pub(super) fn is_as_pinned(name: &str, value: &str) -> bool {
 
 /// Whether an agent may be told it: not what an extension or an application keeps under a name of its own.
 pub(super) fn may_be_shown(name: &str) -> bool {
-    !name.contains('.')
+    // `all` shows those as well.
+    !name.contains('.') && !name.eq_ignore_ascii_case("all")
 }
 
 #[cfg(test)]

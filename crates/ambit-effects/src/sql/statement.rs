@@ -145,7 +145,7 @@ impl Reader<'_> {
         let Some(relation) = copy.relation() else { return Err(NotRead::invalid("COPY of nothing".to_owned())) };
         if !copy.is_from && self.relation_named(relation.schemaname(), relation.relname().unwrap_or_default()).is_none()
         {
-            return match self.system_range(relation) {
+            return match self.system_range(relation)? {
                 Some(range) => self.mark_whole(&range),
                 None => self.relation(relation, true).map(drop),
             };
@@ -170,6 +170,8 @@ impl Reader<'_> {
                 None => fields.insert_unlisted(),
             }
         }
+        // An option says which text stands for a default.
+        self.gives_defaults = true;
         self.expression(copy.where_clause(), &Env::default().within(vec![Visible::whole(range)]))?;
         self.changes(Verb::Create, instance, fields);
         Ok(())
@@ -257,6 +259,8 @@ impl Reader<'_> {
                 continue;
             };
             let instance = self.instance(&name, relation, false)?;
+            // Partitions go with what they are partitions of.
+            self.kin(&name, relation, instance, true);
             // The rows go with it.
             self.changes(Verb::Delete, instance, FieldSet::new());
             self.changes(Verb::Define, instance, FieldSet::new());

@@ -39,6 +39,8 @@ pub(super) struct Besides {
     pub verb: Verb,
     pub resource: ResourceId,
     pub fields: FieldSet,
+    /// Whose rights it is done with.
+    pub standing: Standing,
 }
 
 /// Everything that was gathered.
@@ -70,7 +72,7 @@ impl Touched<'_> {
             made.add(change.verb, instance.resource, instance.standing, subject, &change.fields, change.rows);
         }
         for besides in &self.besides {
-            made.add(besides.verb, besides.resource, Standing::Declared, None, &besides.fields, None);
+            made.add(besides.verb, besides.resource, besides.standing, None, &besides.fields, None);
         }
         let Made { values, effects, .. } = made;
         let effects = effects.into_iter().map(|((verb, resource, declared, subject), (fields, rows))| Effect {
