@@ -190,6 +190,16 @@ impl Reader<'_> {
     }
 
     fn when(&mut self, when: &MergeWhenClause, instance: usize, env: &Env) -> Result<(), NotRead> {
+        // A row of one side that the other has nothing for: that other cannot be seen.
+        use raw::MergeMatchKind as Match;
+        let sides = env.scope.as_ref().map(|scope| scope.ranges.clone()).unwrap_or_default();
+        let seen: Vec<Visible> = match when.match_kind {
+            Match::MERGE_WHEN_NOT_MATCHED_BY_TARGET => sides.into_iter().skip(1).collect(),
+            Match::MERGE_WHEN_NOT_MATCHED_BY_SOURCE => sides.into_iter().take(1).collect(),
+            _ => sides,
+        };
+        let outer = env.scope.as_ref().and_then(|scope| scope.outer.clone());
+        let env = &Env { scope: outer, ctes: env.ctes.clone() }.within(seen);
         self.expression(when.condition(), env)?;
         let (verb, fields) = match when.command_type {
             raw::CmdType::CMD_NOTHING => return Ok(()),

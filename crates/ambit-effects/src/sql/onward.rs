@@ -1,7 +1,7 @@
 //! What follows from what was asked: views are seen through, partitions and parents stand for each other, keys cascade, triggers
 //! and defaults run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ambit_core::effect::{FieldSet, Standing, Verb};
 
@@ -137,7 +137,11 @@ impl<'a> Reader<'a> {
 
     /// Reads and changes of a relation are those of its kin as well, for what a page says of those.
     fn through_kin(&mut self) -> Vec<(Verb, Name, Vec<String>)> {
-        let mut more: Vec<(Verb, Name, Vec<String>)> = Vec::new();
+        let mut more: BTreeSet<(Verb, Name, Vec<String>)> = BTreeSet::new();
+        let mut of_place: BTreeMap<usize, BTreeMap<Verb, FieldSet>> = BTreeMap::new();
+        for change in self.touched.changes.iter().filter(|change| self.kin_of.contains_key(&change.instance)) {
+            of_place.entry(change.instance).or_default().entry(change.verb).or_default().extend_with(&change.fields);
+        }
         let names = |reader: &Self, resource, fields: &FieldSet| -> Vec<String> {
             let all = reader.catalog.resource(resource).map(|one| one.fields.as_slice()).unwrap_or_default();
             fields.iter().filter_map(|at| all.get(at)).map(|field| field.name.clone()).collect()
@@ -148,8 +152,8 @@ impl<'a> Reader<'a> {
             if instance.read || !instance.fields.is_empty() {
                 done.push((Verb::Read, names(self, instance.resource, &instance.fields)));
             }
-            let changes = self.touched.changes.iter().filter(|change| change.instance == *place);
-            done.extend(changes.map(|change| (change.verb, names(self, instance.resource, &change.fields))));
+            let changes = of_place.get(place).into_iter().flatten();
+            done.extend(changes.map(|(verb, fields)| (*verb, names(self, instance.resource, fields))));
             for (verb, columns) in done {
                 more.extend(kin.iter().map(|name| (verb, name.clone(), columns.clone())));
             }

@@ -202,6 +202,10 @@ fn what_is_bound_is_known() {
     insta::assert_snapshot!(asked("SELECT name FROM customers WHERE $1 = id", vec![(0, Bound::Text("8812".into()))]), @"read customers(id,name) where id=8812");
     insta::assert_snapshot!(asked("SELECT name FROM customers WHERE id = $1 OR true", vec![(0, Bound::Text("8812".into()))]), @"read customers(id,name)");
     insta::assert_snapshot!(asked("SELECT name FROM customers WHERE id = $2", vec![(0, Bound::Text("8812".into()))]), @"read customers(id,name)");
+    // A `char(3)` is padded, a `float8` rounded, and a value of a scale is stored with no more digits than that.
+    insta::assert_snapshot!(asked("SELECT name FROM customers WHERE name = $1", vec![(1042, Bound::Text("a ".into()))]), @"read customers(name)");
+    insta::assert_snapshot!(asked("SELECT name FROM customers WHERE id = $1", vec![(701, Bound::Text("1".into()))]), @"read customers(id,name)");
+    insta::assert_snapshot!(asked("INSERT INTO orders (id, total) VALUES (1, 99.999)", vec![]), @"create orders(id,total) rows 1 where id=1");
     insta::assert_snapshot!(asked("INSERT INTO orders (id, total) VALUES ($1, $2::numeric)", vec![(20, Bound::Binary(vec![0; 8])), (0, Bound::Text("80.50".into()))]), @"create orders(id,total) rows 1 where id=0 total=80.5");
 }
 
@@ -240,6 +244,16 @@ fn depth_and_length_are_bounded() {
     assert_eq!(long(sum).unwrap().join().unwrap(), "computes");
     let union = format!("SELECT id FROM orders{}", " UNION ALL SELECT id FROM orders".repeat(2_000));
     assert_eq!(long(union).unwrap().join().unwrap(), "read orders(id)");
+    // Nor slow: each would take minutes if it were read name by name against all that stands beside it.
+    for text in [
+        format!("DROP TABLE notes{}", ", events".repeat(100_000)),
+        format!("SELECT 1 FROM abs(1){}", ", abs(1)".repeat(100_000)),
+        format!("SELECT c.*{} FROM customers c", ", c.*".repeat(200_000)),
+    ] {
+        let began = std::time::Instant::now();
+        long(text).unwrap().join().unwrap();
+        assert!(began.elapsed() < std::time::Duration::from_secs(20));
+    }
     let too_long = format!("SELECT '{}'", "x".repeat(2 << 20));
     assert!(long(too_long).unwrap().join().unwrap().starts_with("refused: the statement is longer"));
 }
