@@ -134,11 +134,19 @@ impl Reader<'_> {
         if let Some(alias) = join.alias() {
             let (name, renamed) = called(Some(alias));
             let maybe = !renamed.is_empty();
+            let (count, marks) = shown(&both).fold((0_usize, 0_usize), |(count, marks), column| {
+                (count + 1, marks.saturating_add(column.marks.len()))
+            });
+            if renamed.len() > count && !both.iter().any(|visible| visible.range.open) {
+                return Err(NotRead::invalid("a join has fewer columns than it is given names for".to_owned()));
+            }
+            self.worked(count.saturating_add(marks).saturating_mul(renamed.len() + 1))?;
             let mut columns: Vec<Column> =
                 shown(&both).map(|column| Column { maybe: column.maybe || maybe, ..column.clone() }).collect();
             // Merged columns come first, so that places cannot be told: a new name stands for any of them.
-            self.worked(columns.len().saturating_mul(renamed.len() + 1))?;
-            let marks: Marks = columns.iter().flat_map(|column| column.marks.iter().copied()).collect();
+            let mut marks: Marks = columns.iter().flat_map(|column| column.marks.iter().copied()).collect();
+            marks.sort_unstable();
+            marks.dedup();
             columns.extend(renamed.into_iter().map(|name| Column { name, marks: marks.clone(), maybe: false }));
             let open = both.iter().any(|visible| visible.columns && visible.range.open);
             if both.iter().any(|visible| !visible.range.denied.is_empty()) {

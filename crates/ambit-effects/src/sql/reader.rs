@@ -213,12 +213,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Marks a column as read.
-    fn mark(&mut self, column: &Column) {
+    fn mark(&mut self, column: &Column) -> Result<(), NotRead> {
+        self.worked(column.marks.len())?;
         for (instance, field) in &column.marks {
             if let Some(instance) = self.touched.instances.get_mut(*instance) {
                 instance.fields.insert(*field);
             }
         }
+        Ok(())
     }
 
     /// Marks all of a range as read.
@@ -227,8 +229,7 @@ impl<'a> Reader<'a> {
             return Err(NotRead::never(format!("`{column}` of `{}`", range.name), "name the columns that you want"));
         }
         self.worked(range.columns.len() + 1)?;
-        range.columns.iter().for_each(|column| self.mark(column));
-        Ok(())
+        range.columns.iter().try_for_each(|column| self.mark(column))
     }
 
     /// Marks something of a relation as read that is not one of its columns.
@@ -271,7 +272,7 @@ impl<'a> Reader<'a> {
                 self.worked(range.columns.len() + 1)?;
                 // More than one may have it: where PostgreSQL would complain, more is marked than is read.
                 for column in range.columns.iter().filter(|column| column.name == name) {
-                    self.mark(column);
+                    self.mark(column)?;
                     certain |= !column.maybe;
                     maybe = true;
                 }
@@ -333,7 +334,7 @@ impl<'a> Reader<'a> {
         }
         let mut found = false;
         for column in range.columns.iter().filter(|column| column.name == name) {
-            self.mark(column);
+            self.mark(column)?;
             found = true;
         }
         match (found || range.open, range.base) {
