@@ -332,17 +332,18 @@ impl<'a> Reader<'a> {
         if range.denied.contains(&name) {
             return Err(NotRead::never(format!("`{name}` of `{}`", range.name), "leave that column out"));
         }
-        let mut found = false;
+        let (mut found, mut certain) = (false, false);
         for column in range.columns.iter().filter(|column| column.name == name) {
             self.mark(column)?;
             found = true;
+            certain |= !column.maybe;
         }
         match (found || range.open, range.base) {
             // Of what has columns that are not listed, it may be a function of the whole row.
             (true, _) if !found && !range.denied.is_empty() && !is_of_a_denied(name) => {
                 Err(NotRead::never(format!("`{name}` of `{}`", range.name), "name the columns that you want"))
             }
-            (true, _) if !found => self.step(name),
+            (true, _) if !certain => self.step(name),
             (true, _) => Ok(()),
             (false, Some(place)) if is_system_column(name) => {
                 self.mark_unlisted(place);
