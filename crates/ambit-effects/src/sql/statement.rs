@@ -171,7 +171,7 @@ impl Reader<'_> {
             }
         }
         // An option says which text stands for a default.
-        self.gives_defaults = true;
+        self.gives_defaults |= copy.options().iter().any(|option| option.defname() == Some("default"));
         self.expression(copy.where_clause(), &Env::default().within(vec![Visible::whole(range)]))?;
         self.changes(Verb::Create, instance, fields);
         Ok(())
