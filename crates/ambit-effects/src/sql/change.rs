@@ -14,7 +14,7 @@ use pg_raw_parse::{Node, raw};
 
 use super::NotRead;
 use super::kinds;
-use super::names::{Column, Env, Marks, Output, Range, Visible, system_relation};
+use super::names::{Env, Output, Range, Visible, system_relation};
 use super::reader::Reader;
 use super::touched::Change;
 
@@ -131,13 +131,8 @@ impl Reader<'_> {
         if conflict.action != raw::OnConflictAction::ONCONFLICT_UPDATE {
             return Ok(());
         }
-        // What was to be inserted is no reading of what is there.
-        let bare = |column: &Column| Column { marks: Marks::new(), ..column.clone() };
-        let excluded = Range {
-            name: "excluded".to_owned(),
-            columns: range.columns.iter().map(bare).collect(),
-            ..Range::default()
-        };
+        // What was to be inserted is no reading of what is there, but PostgreSQL asks for the right to read those columns.
+        let excluded = Range { name: "excluded".to_owned(), relation: None, ..range.clone() };
         let excluded = Visible { range: Rc::new(excluded), by_name: true, columns: false };
         let within = env.within(vec![target, excluded]);
         let (fields, _) = self.assignments(conflict.target_list(), instance, &within)?;
