@@ -41,6 +41,18 @@ pub(super) struct Errands(Mutex<Names>);
 struct Names {
     under_way: BTreeSet<String>,
     ended: VecDeque<String>,
+    // Calls under way that may become one.
+    promised: usize,
+}
+
+/// Room for one more, kept for a call before it is sent and until this is dropped: what was begun can no longer be declined.
+pub(super) struct Room<'a>(&'a Errands);
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut names = self.0.lock();
+        names.promised = names.promised.saturating_sub(1);
+    }
 }
 
 // So many at once of one server, and so many names of those that ended are remembered.
@@ -119,18 +131,19 @@ impl Errands {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there may be another.
-    pub(super) fn has_room(&self) -> bool {
-        self.lock().under_way.len() < MOST
+    /// Room for another, where there may be one.
+    pub(super) fn room(&self) -> Option<Room<'_>> {
+        let mut names = self.lock();
+        let has_room = names.under_way.len().saturating_add(names.promised) < MOST;
+        names.promised = names.promised.saturating_add(usize::from(has_room));
+        drop(names);
+        has_room.then(|| Room(self))
     }
 
     fn add(&self, id: &str) -> Result<(), &'static str> {
         let mut names = self.lock();
         if names.under_way.contains(id) || names.ended.iter().any(|ended| ended == id) {
             return Err("it calls it by the name of another");
-        }
-        if names.under_way.len() >= MOST {
-            return Err("it works on too much at once");
         }
         names.under_way.insert(id.to_owned());
         Ok(())
@@ -213,7 +226,8 @@ pub(super) fn extension() -> String {
 
 impl UpstreamServer {
     /// Sees an errand through to what came of it. `begun`: how the server said that it stands.
-    pub(super) async fn see_through(&self, begun: &RawValue, talk: &Talk) -> Sent {
+    /// `room`: what was kept for it.
+    pub(super) async fn see_through(&self, begun: &RawValue, room: Room<'_>, talk: &Talk) -> Sent {
         let stateless = self.is_stateless();
         let task = match Task::read(begun, stateless) {
             Ok(task) => task,
@@ -223,6 +237,7 @@ impl UpstreamServer {
         if let Err(why) = self.errands.add(&id) {
             return lost(&format!("the server works on it in its own time, but {why}"));
         }
+        drop(room);
         let named = Named { server: self, id };
         if let Wire::Stdio(process) = &self.wire {
             process.errand_began(&named.id, talk);

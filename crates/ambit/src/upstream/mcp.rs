@@ -386,14 +386,18 @@ impl UpstreamServer {
             return self.subscribe(&action.name, &action.payload, talk).await;
         }
         self.log_from(talk.wants().log).await;
-        let (first, as_task) = match self.as_it_is_called(&action, talk) {
+        let may = action.operation == "tools/call" && talk.takes_errands();
+        let room = may.then(|| self.errands.room()).flatten();
+        let (first, as_task) = match self.as_it_is_called(&action, room.is_some(), talk.wants().later) {
             Ok(Some(payload)) => (payload, true),
             Ok(None) => (action.payload, false),
             Err(why) => return Sent::NotSent(why),
         };
+        // A plain call of the generation that shakes hands becomes none.
+        let mut room = room.filter(|_| as_task || self.is_stateless());
         // Where it works on too much already, it is not told that it may.
         let quiet;
-        let talk = if self.errands.has_room() {
+        let talk = if room.is_some() || !self.is_stateless() {
             talk
         } else {
             quiet = talk.without_errands();
@@ -411,9 +415,9 @@ impl UpstreamServer {
             };
             let Sent::Result(result) = &sent else { return sent };
             if let Some(begun) = errand::begun(result, self.is_stateless()).filter(|_| as_task || self.is_stateless()) {
-                return match talk.takes_errands() && action.operation == "tools/call" {
-                    true => self.see_through(&begun, talk).await,
-                    false => self.turn_down(&begun).await,
+                return match room.take() {
+                    Some(room) => self.see_through(&begun, room, talk).await,
+                    None => self.turn_down(&begun).await,
                 };
             }
             if !self.wants_more(result) {
@@ -434,16 +438,16 @@ impl UpstreamServer {
     }
 
     /// The parameters of a call that is to be a task, in the generation that shakes hands; `None` where it is not to be.
-    fn as_it_is_called(&self, action: &Action, talk: &Talk) -> Result<Option<Vec<u8>>, String> {
+    /// `may`: whether it may work on it in its own time; `later`: whether somebody comes back for it by itself.
+    fn as_it_is_called(&self, action: &Action, may: bool, later: bool) -> Result<Option<Vec<u8>>, String> {
         if action.operation != "tools/call" {
             return Ok(None);
         }
-        let may = talk.takes_errands() && self.errands.has_room();
         match self.support(&action.name) {
             Some(Support::Required) if !may => Err("the server already works on as much as it may at once".into()),
             Some(Support::Required) => Ok(Some(errand::as_task(&action.payload))),
             // Whoever comes back for it by itself need not wait; for everybody else the shortest way is the plain call.
-            Some(Support::Optional) if may && talk.wants().later => Ok(Some(errand::as_task(&action.payload))),
+            Some(Support::Optional) if may && later => Ok(Some(errand::as_task(&action.payload))),
             _ => Ok(None),
         }
     }

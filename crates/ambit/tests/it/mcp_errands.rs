@@ -222,3 +222,27 @@ async fn a_server_works_on_so_much_at_once_and_is_asked_no_more_often_than_need_
         assert_eq!(text(liar.came("fine").await), "fine", "{generation}");
     }
 }
+
+#[tokio::test]
+async fn of_calls_at_once_none_is_begun_for_which_there_is_no_room() {
+    for generation in GENERATIONS {
+        let liar = Arc::new(Liar::start(generation).await);
+        let all: Vec<_> = (0..24)
+            .map(|_| {
+                let liar = Arc::clone(&liar);
+                tokio::spawn(async move { liar.came("fine").await })
+            })
+            .collect();
+        let mut seen = 0;
+        for sent in all {
+            match sent.await.unwrap() {
+                Sent::NotSent(why) if generation.is_empty() => assert!(why.contains("as much as it may"), "{why}"),
+                sent => seen += usize::from(text(sent) == "fine"),
+            }
+        }
+        assert!(seen >= 16, "{generation}: {seen}");
+        let begun = liar.heard().matches("tools/call").count();
+        assert!(begun < 24 || generation == "modern", "{generation}: {begun}");
+        assert_eq!(text(liar.came("fine").await), "fine", "{generation}: there is room again");
+    }
+}
