@@ -366,7 +366,9 @@ impl UpstreamServer {
             for attempt in 0..FAILURES {
                 match self.tasks("tasks/result", id, &[], &Talk::silent()).await {
                     Ok(Outcome::Result(result)) => return Sent::Result(unrelated(result)),
-                    Ok(Outcome::Error(error)) => return Sent::Error(error),
+                    // What failed ends with an error; one about what was completed is about the asking.
+                    Ok(Outcome::Error(error)) if task.status == Status::Failed => return Sent::Error(error),
+                    Ok(Outcome::Error(_)) => break,
                     Err(_) if self.dead().is_some() => break,
                     Err(_) => sleep(OFTEN.saturating_mul(1 << attempt)).await,
                 }
@@ -454,13 +456,21 @@ impl UpstreamServer {
                 let raw: Option<&RawValue> = serde_json::from_slice(&result).ok();
                 let status = raw.and_then(|raw| Task::read(raw, false).ok()).filter(|task| task.id == id);
                 match status.map(|task| task.status) {
+                    Some(Status::Completed) if matches!(sent, Sent::Error(_)) => {
+                        Ok(Some(lost("the server says that it ended, and not with what")))
+                    }
                     Some(Status::Completed | Status::Failed) => Ok(Some(sent)),
                     Some(Status::Cancelled) => Err("it was let go of".into()),
                     _ => Err("the server gave a result of what it still works on".into()),
                 }
             }
-            // A server may forget it once it was asked what came of it.
-            Ok(Outcome::Error(_)) | Err(_) => Ok(Some(sent)),
+            // A server may forget it once it was asked what came of it; one that had forgotten it before says nothing of it.
+            Ok(Outcome::Error(_)) | Err(_) => match sent {
+                Sent::Error(error) if is_unknown(&error) => {
+                    Ok(Some(lost("the server says that it knows nothing of it any more")))
+                }
+                sent => Ok(Some(sent)),
+            },
         }
     }
 

@@ -106,6 +106,9 @@ async fn a_lie_about_a_task_hurts_its_own_call() {
         assert!(why("nameless").await.contains("has no name"), "{generation}");
         assert!(why("nonsense").await.contains("a status that is none"), "{generation}");
         assert!(why("gone").await.contains("knows nothing of it any more"), "{generation}");
+        // To have lost what came of it is no error of the call.
+        assert!(why("mislaid").await.contains("not with what"), "{generation}");
+        assert!(why("forgotten").await.contains("knows nothing of it any more"), "{generation}");
         let early = why("early").await;
         assert!(early.contains("still works on") || early.contains("not with what"), "{generation}: {early}");
         // Twice by one name: once, and then nobody believes it.
