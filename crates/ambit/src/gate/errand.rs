@@ -165,8 +165,10 @@ impl Errands {
         for found in store.scan("errand/")? {
             // One that cannot be read stays, and is told to whoever asks after it.
             let Ok(kept) = serde_json::from_slice::<Kept>(&found.value) else { continue };
-            let at = kept.state.ended().unwrap_or(kept.opened);
-            table.ended.insert(kept.id, (kept.agent, at));
+            // What its system works on yet has no end, however long ago it began.
+            if let Some(at) = kept.state.ended() {
+                table.ended.insert(kept.id, (kept.agent, at));
+            }
         }
         Ok(Errands(Arc::new(Mutex::new(table))))
     }
@@ -468,4 +470,40 @@ pub(crate) fn pending(kept: &Kept, says: Option<&str>) -> Answer {
 
 fn called(kept: &Kept) -> String {
     format!("{}.{}", escape(&kept.system), escape(&kept.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Batch;
+    use crate::store::memory::Memory;
+
+    #[test]
+    fn what_is_under_way_is_not_forgotten_however_long_ago_it_began() {
+        let store = Memory::new();
+        let at = Timestamp(1_000);
+        let outcome = Outcome::Result;
+        for (id, state) in [("a", State::UnderWay), ("b", State::Ended { outcome, record: 1, at })] {
+            let kept = Kept {
+                id: id.into(),
+                agent: "helper".into(),
+                session: "s".into(),
+                task: None,
+                ask: id.into(),
+                action: Digest::of("test/1", &[]),
+                system: "slow".into(),
+                name: "wait".into(),
+                called: "its".into(),
+                changes: true,
+                bounds: Vec::new(),
+                release: None,
+                opened: at,
+                state,
+            };
+            let put = Put { key: key(id), expect: 0, value: serde_json::to_vec(&kept).ok() };
+            store.commit(&Batch { puts: vec![put], ..Batch::default() }, Durability::Now).unwrap();
+        }
+        let errands = Errands::open(&store).unwrap();
+        assert_eq!(errands.due(Timestamp(i64::MAX), Duration::from_secs(3 * 24 * 3600)), ["b"]);
+    }
 }
