@@ -1,7 +1,7 @@
 //! Who comes in at the door: agents by their tokens, people by who they prove to be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use ambit_core::action::Digest;
 use ambit_core::hold::Circle;
@@ -51,6 +51,23 @@ pub struct House {
     unknown: Mutex<Unknown>,
     // Who ends sessions that nobody uses.
     room: OnceLock<Weak<dyn MakesRoom>>,
+    // How many of each agent's sessions are being opened: each of those who come at once counts the others.
+    coming: Mutex<BTreeMap<String, usize>>,
+}
+
+/// Somebody whose session is being opened, until this is dropped.
+struct Coming<'a>(&'a House, &'a str);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let mut coming = self.0.coming();
+        let left = coming.get(self.1).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            coming.remove(self.1);
+        } else {
+            coming.insert(self.1.to_owned(), left);
+        }
+    }
 }
 
 // Whoever guesses is recorded, and does not fill the disk.
@@ -83,8 +100,8 @@ impl House {
     #[must_use]
     pub fn new(means: Arc<Means>, live: Arc<LiveSystems>, control: Control) -> House {
         let admissions = Admissions::default();
-        let (tokens, unknown) = (Mutex::default(), Mutex::default());
-        House { means, live, control, admissions, tokens, unknown, room: OnceLock::new() }
+        let (tokens, unknown, coming) = (Mutex::default(), Mutex::default(), Mutex::default());
+        House { means, live, control, admissions, tokens, unknown, room: OnceLock::new(), coming }
     }
 
     async fn let_in(&self, agent: &str, presented: &str, peer: Peer) -> Result<Arc<dyn Passage>, Denied> {
@@ -112,6 +129,7 @@ impl House {
             all.extend(more);
             all.into()
         };
+        let _coming = self.comes(agent);
         if self.is_full(agent)
             && let Some(room) = self.room.get().and_then(Weak::upgrade)
         {
@@ -328,9 +346,20 @@ impl House {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).is_told(self.means.now())
     }
 
-    /// Whether an agent has as many sessions as it may.
+    /// Counts one that comes in.
+    fn comes<'a>(&'a self, agent: &'a str) -> Coming<'a> {
+        *self.coming().entry(agent.to_owned()).or_default() += 1;
+        Coming(self, agent)
+    }
+
+    fn coming(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an agent has more sessions than it may, with those that are being opened.
     fn is_full(&self, agent: &str) -> bool {
-        self.means.sessions.count(agent) >= SESSIONS
+        let coming = self.coming().get(agent).copied().unwrap_or_default();
+        self.means.sessions.count(agent).saturating_add(coming) > SESSIONS
     }
 
     /// Why a token that is good does not open the gate now.

@@ -294,6 +294,20 @@ fn one_agent_does_not_take_everybodys_place() {
 }
 
 #[test]
+fn sessions_that_are_opened_at_once_are_counted_too() {
+    let house = open();
+    let token = format!("Bearer {}", house.read("token").trim());
+    let begin = || ask(&house, "POST", ENDPOINT, &headers(&token, &[]), INITIALIZE).status;
+    let all: Vec<u16> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..48).map(|_| scope.spawn(begin)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(all.iter().all(|status| [200, 429].contains(status)), "{all:?}");
+    assert!(all.iter().filter(|status| **status == 200).count() >= 16, "{all:?}");
+    assert!(sessions(&house) <= 16, "{}", sessions(&house));
+}
+
+#[test]
 fn clients_that_go_away_without_a_word_keep_nobody_out() {
     let house = open();
     let token = format!("Bearer {}", house.read("token").trim());
