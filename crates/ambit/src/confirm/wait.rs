@@ -155,21 +155,25 @@ async fn ended(means: &Means, kept: &Kept) -> Result<Answer, Fault> {
 /// What the agent reads while people decide.
 fn pending(kept: &Kept) -> Answer {
     let id = &kept.hold.id;
-    let state = match kept.hold.state {
-        State::Waiting => "waits for a person to confirm it",
-        _ => "is confirmed and about to run",
-    };
-    let lapses = clock(kept.hold.binding.expires);
-    let text = match kept.frame.gate {
-        Gate::Postgres => format!(
-            "pending: the statement has not run; it {state}, as `{id}`, and lapses at {lapses} if nobody does\nhelp: go on with other work; later send the same statement with the same values again, alone, to collect what came of it: it does not run twice"
+    let (what, help) = match kept.frame.gate {
+        Gate::Postgres => (
+            "the statement".to_owned(),
+            "go on with other work; later send the same statement with the same values again, alone, to collect what came of it: it does not run twice".to_owned(),
         ),
-        Gate::Mcp | Gate::Http | Gate::Shell => format!(
-            "pending: `{}` has not run; it {state}, as `{id}`, and lapses at {lapses} if nobody does\nhelp: do not call it again; ask `ambit_pending` with the id `{id}` later, and go on with other work until then",
-            called(kept)
+        Gate::Mcp | Gate::Http | Gate::Shell => (
+            format!("`{}`", called(kept)),
+            format!("do not call it again; ask `ambit_pending` with the id `{id}` later, and go on with other work until then"),
         ),
     };
-    Answer::Pending { id: id.clone(), text }
+    let stands = match kept.hold.state {
+        State::Executing { .. } => format!("was confirmed and sent, as `{id}`; it is under way"),
+        State::Confirmed { .. } => format!("has not run; it is confirmed and about to run, as `{id}`"),
+        _ => format!(
+            "has not run; it waits for a person to confirm it, as `{id}`, and lapses at {} if nobody does",
+            clock(kept.hold.binding.expires)
+        ),
+    };
+    Answer::Pending { id: id.clone(), text: format!("pending: {what} {stands}\nhelp: {help}") }
 }
 
 /// A moment as people write it, in UTC.

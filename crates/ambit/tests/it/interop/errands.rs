@@ -297,7 +297,12 @@ fn what_a_person_confirmed_runs_in_its_servers_time_and_its_hold_has_what_came_o
         .spawn()
         .unwrap();
     until("it is under way", || slow.count("began wait") == 1);
-    assert_eq!(get(&task)["status"], "working");
+    let stands = get(&task);
+    let said = stands["statusMessage"].as_str().unwrap_or_default();
+    assert!(
+        stands["status"] == "working" && said.contains("was confirmed and sent") && !said.contains("lapses"),
+        "{said}"
+    );
     until("it ends", || get(&task)["status"] == "completed");
     assert_eq!(text(&get(&task)["result"]), "wait ran");
     confirming.wait().unwrap();
