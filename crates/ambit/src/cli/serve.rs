@@ -64,6 +64,12 @@ pub fn run(args: &ServeArgs, options: &Options) -> anyhow::Result<Exit> {
         for one in &found.in_flight {
             say(&format!("outcome unknown: {one}"));
         }
+        if !found.errands.is_empty() {
+            let count = found.errands.len();
+            say(&format!(
+                "{count} sent earlier, on which systems work in their own time, are asked after: `ambit journal tail`"
+            ));
+        }
         if found.waiting > 0 {
             say(&format!("{} holds wait: `ambit inbox`", found.waiting));
         }

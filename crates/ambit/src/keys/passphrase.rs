@@ -14,7 +14,7 @@ pub const SHORTEST: usize = 8;
 pub enum PassphraseError {
     /// There is no terminal to ask on.
     #[error(
-        "there is no terminal to ask for a passphrase on: {0}\nhelp: run this on a terminal, or keep the passphrase in a file of mode 0600 and name it"
+        "there is no terminal to ask for a passphrase on: {0}\nhelp: run this on a terminal, or keep the passphrase in a file of mode 0600 and name it (`--passphrase-file`)"
     )]
     NoTerminal(io::Error),
     /// The file is open to others or cannot be read.

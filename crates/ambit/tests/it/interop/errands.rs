@@ -217,6 +217,7 @@ fn what_was_under_way_when_the_power_went_is_asked_after_and_never_sent_again() 
     until("both are under way", || slow.count("began wait") + slow.count("began watch") == 2);
     slow.house.kill();
     slow.house.serve();
+    until("whoever starts it is told", || slow.house.told().contains("2 sent earlier"));
     until("one ends", || get(&slow, &wrote)["status"] == "completed");
     until("the other ends", || get(&slow, &read)["status"] == "completed");
     assert_eq!(text(&get(&slow, &wrote)["result"]), "wait ran");
