@@ -296,6 +296,8 @@ pub async fn put_in_force(means: &Means, releases: &Releases, kept: KeptRelease)
     let put = Put { key, expect: 0, value: Some(value) };
     means.record(vec![entry], move |_| vec![put], Durability::Now).await?;
     releases.forget(&agent);
+    // What systems still work on was begun under what is over, whether or not its agent ever asks for anything again.
+    means.errands.let_go_of_all(Some(&agent));
     let mut withdrawn = Vec::new();
     for id in means.queue.withdrawable(Some(&agent)) {
         let because = format!("release {number} of the scope is in force now");

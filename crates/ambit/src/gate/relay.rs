@@ -83,8 +83,7 @@ pub(super) async fn until_sent(
                     Word::Began { id } => {
                         place = Some(means.errands.begin(&about.session.agent, about.ask, cancel.clone()));
                         called = id;
-                        // Who was stopped before it was known that there is something to let go of.
-                        if means.stops.of(&about.session.agent).is_some() {
+                        if is_over(means, &about.session.agent, about.release) {
                             cancel.now();
                         }
                     }
@@ -117,6 +116,11 @@ pub(super) async fn until_sent(
     }
 }
 
+/// Whether the agent was stopped, or released anew, before it was known that there is something to let go of.
+fn is_over(means: &Means, agent: &str, release: Option<Digest>) -> bool {
+    means.stops.of(agent).is_some() || in_force(means, agent) != release
+}
+
 async fn keep(means: &Means, about: &About<'_>, place: &Place, called: &str) -> Option<Kept> {
     let asking = errand::Asking {
         session: about.session,
@@ -144,7 +148,7 @@ pub(super) async fn until_done(
     mut sent: Later<'_, Sent>,
 ) -> Sent {
     let Relay { mut errands, cancel, .. } = relay;
-    let mut place: Option<Place> = None;
+    let (mut place, release): (Option<Place>, _) = (None, in_force(means, agent));
     loop {
         tokio::select! {
             biased;
@@ -152,7 +156,7 @@ pub(super) async fn until_done(
             Some(word) = errands.recv() => match word {
                 Word::Began { .. } => {
                     place = Some(means.errands.begin(agent, hold, cancel.clone()));
-                    if means.stops.of(agent).is_some() {
+                    if is_over(means, agent, release) {
                         cancel.now();
                     }
                 }
