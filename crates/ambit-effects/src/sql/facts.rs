@@ -10,7 +10,7 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{A_Expr, ColumnRef, TypeCast};
 use pg_raw_parse::{Node, raw};
 
-use super::asked::Bound;
+use super::asked::{Bound, Parameter};
 use super::names::{Env, Marks};
 use super::reader::{Reader, parts};
 
@@ -22,6 +22,20 @@ enum Constant {
     Number(String),
     /// Text that the database makes a value of the column's type of.
     Text(String),
+}
+
+impl Parameter {
+    /// The value in words for a person, not escaped: text between double quotes, digits as they are. `None`: it came in a
+    /// form that is not read here.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        bound(self.type_number, &self.value).map(|constant| match constant {
+            Constant::Null => "NULL".to_owned(),
+            Constant::Bool(known) => known.to_string(),
+            Constant::Number(digits) => digits,
+            Constant::Text(text) => format!("\"{text}\""),
+        })
+    }
 }
 
 impl Reader<'_> {

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use ambit_effects::sql::asked;
 use clap::Args;
 
 use super::args::{Format, Printed};
@@ -232,7 +233,10 @@ fn words(held: &ShownHold) -> String {
             line("request", &format!("{author} wrote: {}", escape(request)));
         }
     }
-    line("would do", &format!("{} on `{}.{}`", escape(operation), escape(system), escape(name)));
+    match operation.as_str() {
+        asked::OPERATION => line("would do", &format!("this statement on `{}`", escape(system))),
+        _ => line("would do", &format!("{} on `{}.{}`", escape(operation), escape(system), escape(name))),
+    }
     text.push_str("with\n");
     for row in escape_lines(arguments).lines() {
         text.push_str(&format!("              {row}\n"));

@@ -2,7 +2,7 @@
 //! ask, the release, the digests, and what to be careful about. Every text in it is already escaped, so that whoever
 //! displays it cannot be made to lie by it. Its digest is part of what a confirmation is bound to.
 
-use ambit_core::action::Digest;
+use ambit_core::action::{Digest, Gate};
 use ambit_core::decision::{Decision, Verdict};
 use ambit_core::explain;
 use ambit_core::hold::Hold;
@@ -10,6 +10,7 @@ use ambit_core::reading::{Reach, Reading};
 use ambit_core::time::Timestamp;
 use ambit_core::value::Value;
 use ambit_effects::json;
+use ambit_effects::sql::asked::Asked;
 use serde::{Deserialize, Serialize};
 
 use crate::escape::{escape, is_hidden};
@@ -108,7 +109,10 @@ impl Shown {
         let policy = judge.policy();
         let task = case.ask.session.task.as_deref();
         let held = decision.grounds.iter().filter(|ground| ground.verdict == Verdict::Hold);
-        let arguments = laid_out(&action.payload);
+        let arguments = match action.gate {
+            Gate::Postgres => statement(&action.payload),
+            Gate::Mcp | Gate::Http | Gate::Shell => laid_out(&action.payload),
+        };
         Shown {
             hold: hold.id.clone(),
             agent: escape(&action.agent),
@@ -238,6 +242,7 @@ fn warnings(judge: &Judge, reading: &Reading, arguments: &LaidOut, outsider: boo
     );
     warn(!reading.unread.is_empty(), "part of what it does could not be read");
     warn(arguments.hidden, "its arguments hold characters that cannot be seen; they are spelt out as \\u{…}");
+    warn(arguments.unread, "a value that is bound to it came in a form that cannot be shown");
     warn(arguments.not_json, "what it would send is not JSON; its bytes are spelt out");
     warn(arguments.lookalikes, "its arguments mix scripts within a word; letters may not be what they look like");
     warn(outsider, "the request of its task was written by somebody outside");
@@ -250,11 +255,38 @@ struct LaidOut {
     hidden: bool,
     lookalikes: bool,
     not_json: bool,
+    unread: bool,
+}
+
+/// A statement as it was written, each of its lines set in, and what is bound to it below, with nothing before it.
+fn statement(payload: &[u8]) -> LaidOut {
+    let Ok(asked) = Asked::read(payload) else { return laid_out(payload) };
+    let mut out = LaidOut { text: String::new(), hidden: false, lookalikes: false, not_json: false, unread: false };
+    let spelt = |text: &str| escape(&text.replace('\\', "\\\\"));
+    for row in asked.statement.split('\n') {
+        look(&mut out, row);
+        out.text.push_str(&format!("  {}\n", spelt(row)));
+    }
+    for (at, parameter) in asked.parameters.iter().enumerate() {
+        let told = parameter.told();
+        out.unread |= told.is_none();
+        let value = told.unwrap_or_else(|| "bytes that cannot be read here".to_owned());
+        look(&mut out, &value);
+        out.text.push_str(&format!("${} = {}\n", at + 1, spelt(&value)));
+    }
+    out.text.truncate(out.text.trim_end().len());
+    out
+}
+
+/// Notes what of a text a person could be deceived by.
+fn look(out: &mut LaidOut, text: &str) {
+    out.hidden |= text.chars().any(|c| is_hidden(c) && !matches!(c, '\n' | '\r' | '\t'));
+    out.lookalikes |= text.split(|c: char| !c.is_alphanumeric()).any(mixes_scripts);
 }
 
 /// All of the payload, one value a line.
 fn laid_out(payload: &[u8]) -> LaidOut {
-    let mut out = LaidOut { text: String::new(), hidden: false, lookalikes: false, not_json: false };
+    let mut out = LaidOut { text: String::new(), hidden: false, lookalikes: false, not_json: false, unread: false };
     match json::read(payload) {
         Ok(value) => write_value(&mut out, &value, 0),
         Err(_) => {
@@ -309,8 +341,7 @@ fn line(out: &mut LaidOut, comma: bool, depth: usize) {
 }
 
 fn write_text(out: &mut LaidOut, text: &str) {
-    out.hidden |= text.chars().any(|c| is_hidden(c) && !matches!(c, '\n' | '\r' | '\t'));
-    out.lookalikes |= text.split(|c: char| !c.is_alphanumeric()).any(mixes_scripts);
+    look(out, text);
     out.text.push('"');
     out.text.push_str(&escape(&text.replace('\\', "\\\\").replace('"', "\\\"")));
     out.text.push('"');
@@ -327,6 +358,8 @@ fn mixes_scripts(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ambit_effects::sql::asked::{Bound, Parameter};
+
     use super::*;
 
     #[test]
@@ -348,6 +381,24 @@ mod tests {
         assert_ne!(shown(r#"{"a":5}"#), shown(r#"{"a":"5"}"#));
         assert_ne!(shown(r#"{"a":null}"#), shown("{}"));
         assert_ne!(shown(r#"{"a":"null"}"#), shown(r#"{"a":null}"#));
+    }
+
+    #[test]
+    fn a_statement_stands_as_it_was_written_and_cannot_pretend_a_value() {
+        let asked = Asked {
+            statement: "UPDATE t SET a = $1\n$2 = \"x\" -- \u{202e}".into(),
+            parameters: vec![
+                Parameter { type_number: 23, value: Bound::Binary(vec![0, 0, 0, 7]) },
+                Parameter { type_number: 25, value: Bound::Text("vip\n$3".into()) },
+                Parameter { type_number: 999_999, value: Bound::Binary(vec![1]) },
+            ],
+        };
+        let out = statement(&asked.payload());
+        assert_eq!(
+            out.text,
+            "  UPDATE t SET a = $1\n  $2 = \"x\" -- \\u{202e}\n$1 = 7\n$2 = \"vip\\n$3\"\n$3 = bytes that cannot be read here"
+        );
+        assert!(out.hidden && out.unread && !out.not_json);
     }
 
     #[test]
