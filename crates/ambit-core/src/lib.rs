@@ -15,7 +15,6 @@ pub mod edit;
 pub mod effect;
 pub mod explain;
 pub mod hold;
-pub mod most;
 pub mod permit;
 pub mod place;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ambit_core::effect::{FieldSet, Verb};
 use ambit_core::value::Value;
-use pg_raw_parse::list::{CastNodeList, NodeList};
+use pg_raw_parse::list::CastNodeList;
 use pg_raw_parse::nodes::{
     DeleteStmt, InsertStmt, MergeStmt, MergeWhenClause, OnConflictClause, ResTarget, ReturningClause, SelectStmt,
     UpdateStmt,
@@ -349,9 +349,4 @@ fn is_values(select: &SelectStmt) -> bool {
         && select.sort_clause().is_empty()
         && matches!(select.limit_count(), Node::None)
         && matches!(select.limit_offset(), Node::None)
-}
-
-/// The items of a list that are columns by name.
-pub(super) fn columns_of(list: &NodeList) -> Vec<String> {
-    super::from::names_of(list)
 }

@@ -186,14 +186,14 @@ impl Reader<'_> {
             self.built_in(BuiltIn::Names);
         }
         self.worked(self.database.functions.len())?;
-        self.function(&[Some(name)], 1);
+        self.function(&[Some(name)]);
         Ok(())
     }
 
     fn call(&mut self, call: &FuncCall, env: &Env) -> Result<(), NotRead> {
         let name = parts(call.funcname());
         if !self.setting(call, &name)? {
-            self.called(&name, call.args().len())?;
+            self.called(&name)?;
         }
         self.row(call.args(), env)?;
         self.sorted(call.agg_order(), &Output::default(), env)?;
@@ -230,7 +230,7 @@ impl Reader<'_> {
     }
 
     /// A function that is called.
-    fn called(&mut self, name: &[Option<&str>], arguments: usize) -> Result<(), NotRead> {
+    fn called(&mut self, name: &[Option<&str>]) -> Result<(), NotRead> {
         let (schema, function) = match name {
             [Some(function)] => (None, *function),
             [.., Some(schema), Some(function)] => (Some(*schema), *function),
@@ -246,7 +246,7 @@ impl Reader<'_> {
             }
             if schema.is_none() {
                 // One of the database's own might fit what it is given better.
-                self.function(name, arguments);
+                self.function(name);
             }
             return Ok(());
         }
@@ -256,7 +256,7 @@ impl Reader<'_> {
             None => self.database.search_path.contains(&one.name.schema),
         };
         if schema != Some("pg_catalog") && known.any(|one| of_schema(&one)) {
-            self.function(name, arguments);
+            self.function(name);
             return Ok(());
         }
         Err(NotRead::never(
@@ -266,7 +266,7 @@ impl Reader<'_> {
     }
 
     /// Notes the functions of the database that may be meant: what runs in them is not read.
-    pub(super) fn function(&mut self, name: &[Option<&str>], _arguments: usize) {
+    pub(super) fn function(&mut self, name: &[Option<&str>]) {
         let (schema, function) = match name {
             [Some(function)] => (None, *function),
             [.., Some(schema), Some(function)] => (Some(*schema), *function),

@@ -54,7 +54,7 @@ impl Reader<'_> {
             Node::JoinExpr(join) => reader.join(join, env, beside),
             Node::RangeTableSample(sample) => {
                 let within = env.within(beside.to_vec());
-                reader.function(&parts(sample.method()), sample.args().len());
+                reader.function(&parts(sample.method()));
                 reader.expressions(sample.args(), &within)?;
                 reader.expression(sample.repeatable(), &within)?;
                 reader.range_item(sample.relation(), env, beside)

@@ -352,7 +352,7 @@ impl<'a> Reader<'a> {
             // `range.name` is also how a function of a row is written.
             (false, _) if self.is_function(name) => {
                 self.mark_whole(range)?;
-                self.function(&[Some(name)], 1);
+                self.function(&[Some(name)]);
                 Ok(())
             }
             (false, _) => Err(NotRead::unknown("column", &format!("{}.{name}", range.name))),

@@ -10,7 +10,7 @@ use pg_raw_parse::nodes::{
 use pg_raw_parse::{Node, raw};
 
 use super::NotRead;
-use super::change::columns_of;
+use super::from::names_of;
 use super::kinds;
 use super::names::{Env, Visible};
 use super::reader::{Reader, parts};
@@ -151,7 +151,7 @@ impl Reader<'_> {
             };
         }
         let (instance, range) = self.relation(relation, !copy.is_from)?;
-        let columns = match columns_of(copy.attlist()) {
+        let columns = match names_of(copy.attlist()) {
             // Generated columns are not copied; to say that they are only says more.
             none if none.is_empty() => range.columns.iter().map(|column| column.name.clone()).collect(),
             columns => columns,

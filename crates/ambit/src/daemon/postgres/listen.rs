@@ -204,6 +204,13 @@ async fn enter(house: &Arc<House>, keys: &Arc<Keys>, mut newcomer: Newcomer, ask
 
 /// The connection to the server of the system that is asked for. Why there is none is for people, and is recorded.
 async fn reach(house: &House, asked: &Asked, session: &str) -> Result<Server, Said> {
+    // Who is told proved who they are.
+    if let InForce::Nothing(why) = house.control.releases().in_force(&asked.agent, house.means.now()) {
+        let message = format!("no scope is in force for \"{}\": {why}", crate::escape::escape(&asked.agent));
+        return Err(
+            Said::fatal("42501", message).with_help("tell the person you work for: `ambit release` puts one in force")
+        );
+    }
     let place = place(house, asked).ok_or_else(|| {
         let message = format!("there is no database \"{}\" for this agent", crate::escape::escape(&asked.system));
         Said::fatal("3D000", message).with_help("give the name of one of the agent's systems as the database")

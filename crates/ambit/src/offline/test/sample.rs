@@ -18,7 +18,7 @@ use ambit_effects::json;
 use crate::offline::task::value_of;
 
 /// A step is suggested to be taken up to so many times.
-const MOST_STEPS: u64 = 1_000;
+pub(super) const MOST_STEPS: u64 = 1_000;
 /// What a person replaces by what the agent would be told.
 pub(super) const TOLD: &str = "…";
 
@@ -136,11 +136,7 @@ impl Made<'_> {
         };
         Some(Scenario {
             told: self.told(call),
-            after: match steps {
-                0 => Vec::new(),
-                1 => vec![tries.clone()],
-                many => vec![format!("{many} times {tries}")],
-            },
+            after: taken(steps, &tries),
             tries,
             then: Then::Refuse,
             in_task,
@@ -379,7 +375,7 @@ fn beyond_fields(call: &Value, line: &Line, resource: &Resource) -> Vec<Value> {
     with.chain([Value::Map(without)]).collect()
 }
 
-fn is_inside(line: &Line, field: &str) -> bool {
+pub(super) fn is_inside(line: &Line, field: &str) -> bool {
     match &line.fields {
         Some(Fields::Only(names)) => names.iter().any(|name| name == field),
         Some(Fields::AllBut(names)) => !names.iter().any(|name| name == field),
@@ -397,6 +393,15 @@ fn filling(call: &Value, limit: &Limit) -> Vec<Value> {
         much.map(|much| set(call.clone(), path, Some(Value::Number(much)))).into_iter().collect();
     calls.push(call.clone());
     calls
+}
+
+/// One step, taken so often before.
+pub(super) fn taken(steps: u64, step: &str) -> Vec<String> {
+    match steps {
+        0 => Vec::new(),
+        1 => vec![step.to_owned()],
+        many => vec![format!("{many} times {step}")],
+    }
 }
 
 /// How many steps use the limit up.

@@ -5,17 +5,15 @@ use ambit_core::catalog::{Field, Resource, SystemKind};
 use ambit_core::effect::{Verb, VerbSet};
 use ambit_core::policy::{Policy, PolicyLine};
 use ambit_core::scope::print::print_value;
-use ambit_core::scope::{Ask, Fields, Line, Literal, Scenario, Span, Tasks, Test, Then, Window};
+use ambit_core::scope::{Ask, Line, Literal, Scenario, Span, Tasks, Test, Then, Window};
 use ambit_core::weaken::Change;
 
-use super::sample::{TOLD, literal, of_shape, values};
+use super::sample::{MOST_STEPS, TOLD, is_inside, literal, of_shape, taken, values};
 
 /// So many relations of a line are tried.
 const MOST_RELATIONS: usize = 4;
 /// So many columns of a relation are tried.
 const MOST_COLUMNS: usize = 6;
-/// A step is suggested to be taken up to so many times.
-const MOST_STEPS: u64 = 1_000;
 
 /// Scenarios that may come out differently with that change, the likeliest first.
 pub(super) fn statements(policy: &Policy, line: &PolicyLine, change: Change) -> Vec<Scenario> {
@@ -110,11 +108,7 @@ impl Made<'_> {
         };
         Some(Scenario {
             told: TOLD.to_owned(),
-            after: match steps {
-                0 => Vec::new(),
-                1 => vec![tries.clone()],
-                many => vec![format!("{many} times {tries}")],
-            },
+            after: taken(steps, &tries),
             tries,
             then: Then::Refuse,
             in_task: self.in_task(condition),
@@ -153,14 +147,6 @@ fn column_of(test: &Test) -> Option<String> {
     match test.path.steps.as_slice() {
         [step] if !step.each => Some(step.name.clone()),
         _ => None,
-    }
-}
-
-fn is_inside(line: &Line, field: &str) -> bool {
-    match &line.fields {
-        Some(Fields::Only(names)) => names.iter().any(|name| name == field),
-        Some(Fields::AllBut(names)) => !names.iter().any(|name| name == field),
-        None => true,
     }
 }
 
